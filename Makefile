@@ -1,0 +1,65 @@
+# Everything runs in .venv, which needs no activating. Say 'make' for what there is.
+
+PYTHON ?= python3
+PRESET ?= laptop
+CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+SET ?=
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+OTHER_PYTHON = name one that is 3.11 or newer: make $(or $(MAKECMDGOALS),env) PYTHON=...
+IN_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+# A backend chosen outside would take the figures out of the notebooks.
+unexport MPLBACKEND
+
+.DEFAULT_GOAL := help
+.PHONY: help env reproduce test lint lab publish clean
+
+help:  ## this list
+	@echo "make TARGET [NAME=VALUE ...]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  PYTHON=$(PYTHON)   the Python, 3.11 or newer, that .venv is made with"
+	@echo "  PRESET=$(PRESET)    smoke (minutes), laptop or paper (a GPU)"
+	@echo "  CORES=$(CORES)          jobs at a time"
+	@echo "  SET=\"$(SET)\"           more settings of the notebooks: SET=\"n_levels=4 steps=50\""
+
+env: $(STAMP)  ## make .venv with the versions of constraints.txt; instant once done
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		command -v "$(PYTHON)" >/dev/null || { echo 'make: there is no $(PYTHON); $(OTHER_PYTHON)' >&2; exit 1; }; \
+		"$(PYTHON)" -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and "make: $(PYTHON) is Python " + v + "; $(OTHER_PYTHON)")' || exit 1; \
+		"$(PYTHON)" -m venv .venv; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	@touch $@
+
+# One thread a job: results do not depend on CORES, and jobs do not fight over cores.
+reproduce: env  ## train, evaluate and run every notebook; what is there already is kept
+	@$(IN_ENV) OMP_NUM_THREADS=1 snakemake --cores $(CORES) \
+		--rerun-incomplete --keep-going --rerun-triggers mtime params input --quiet host reason \
+		--config preset=$(PRESET) $(SET)
+
+# The notebooks see no runs of this machine, only what is committed.
+test: env  ## every test, then the committed notebooks against their outputs
+	@status=0; output=$$(mktemp -d); trap 'rm -rf "$$output"' EXIT; \
+	$(IN_ENV) python -m pytest tests --cov=drlcore --cov-report=term || status=1; \
+	$(IN_ENV) DRLCORE_OUTPUT="$$output" python -m pytest --nbval notebooks --nbval-current-env \
+		--nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg || status=1; \
+	exit $$status
+
+lint: env  ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy drlcore
+
+lab: env  ## open the notebooks in JupyterLab
+	@$(IN_ENV) jupyter lab notebooks/00_start_here.ipynb
+
+publish: env  ## maintainers: refresh committed notebooks and artefacts from the last laptop run
+	@$(IN_ENV) python -m drlcore publish
+
+clean:  ## remove runs and everything of preset smoke; committed results stay
+	rm -rf data/runs data/artefacts.staged data/results/smoke figures/smoke .snakemake
