@@ -1,0 +1,230 @@
+"""Variance-exploding, variance-preserving and sub-VP diffusions on one noise range."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from drlcore.errors import ParameterError
+from drlcore.noise_range import NoiseRange
+
+SDEName = Literal["ve", "vp", "subvp"]
+
+
+class SDE(ABC):
+    """dx = f(x, t) dt + g(t) dw, with Gaussian perturbation kernel (DRL Sec. 2.1).
+
+    p_0t(xt | x0) = N(a(t) x0, std(t)^2 I). The clock t runs from ``t_min`` = t(sigma_min) to
+    ``t_max`` = t(sigma_max), where sigma(t) = std(t)/a(t) is the noise relative to the image;
+    times are tensors of shape (B,), images of shape (B, ...).
+
+    The denoiser D estimates E[x0 | xt], the score s the gradient of log p_t, the noise estimate n
+    the standard normal draw in xt = a x0 + std * noise. They carry the same information:
+        s = (a D - xt) / std^2,    D = (xt + std^2 s) / a,    n = -std s.
+    Hence the weighted score error is a denoising error:
+        std^2 ||s - grad log p_0t||^2 = ||n - noise||^2 = ||D - x0||^2 / sigma^2.
+    """
+
+    name: ClassVar[SDEName]
+
+    def __init__(self, noise: NoiseRange) -> None:
+        self.noise = noise
+        ends = self.t(torch.tensor([noise.sigma_min, noise.sigma_max], dtype=torch.float64))
+        self.t_min, self.t_max = float(ends[0]), float(ends[1])
+
+    @abstractmethod
+    def mean_coefficient(self, t: Tensor) -> Tensor:
+        """a(t), the factor of x0 in the perturbation kernel's mean."""
+
+    @abstractmethod
+    def std(self, t: Tensor) -> Tensor:
+        """Standard deviation of the perturbation kernel, data units."""
+
+    @abstractmethod
+    def drift_coefficient(self, t: Tensor) -> Tensor:
+        """The factor of x in the linear drift f(x, t) = factor(t) * x."""
+
+    @abstractmethod
+    def diffusion(self, t: Tensor) -> Tensor:
+        """g(t)."""
+
+    @abstractmethod
+    def t(self, sigma: Tensor) -> Tensor:
+        """The time at which the noise relative to the image is ``sigma``."""
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Noise relative to the image, std(t) / a(t)."""
+        return self.std(t) / self.mean_coefficient(t)
+
+    def drift(self, x: Tensor, t: Tensor) -> Tensor:
+        """f(x, t)."""
+        return _over(self.drift_coefficient(t), x) * x
+
+    def perturb(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """xt = a(t) x0 + std(t) noise, a draw from the perturbation kernel."""
+        return _over(self.mean_coefficient(t), x0) * x0 + _over(self.std(t), x0) * noise
+
+    def kernel_score(self, x0: Tensor, xt: Tensor, t: Tensor) -> Tensor:
+        """Gradient of log p_0t(xt | x0) = (a(t) x0 - xt) / std(t)^2."""
+        return self.score_from_denoiser(x0, xt, t)
+
+    def score_from_denoiser(self, denoised: Tensor, xt: Tensor, t: Tensor) -> Tensor:
+        """s = (a D - xt) / std^2."""
+        a, std = _over(self.mean_coefficient(t), xt), _over(self.std(t), xt)
+        return (a * denoised - xt) / std**2
+
+    def denoiser_from_score(self, score: Tensor, xt: Tensor, t: Tensor) -> Tensor:
+        """D = (xt + std^2 s) / a (Tweedie)."""
+        a, std = _over(self.mean_coefficient(t), xt), _over(self.std(t), xt)
+        return (xt + std**2 * score) / a
+
+    def noise_from_score(self, score: Tensor, t: Tensor) -> Tensor:
+        """n = -std s."""
+        return -_over(self.std(t), score) * score
+
+    def reverse_drift(self, x: Tensor, t: Tensor, score: Tensor) -> Tensor:
+        """Drift of the reverse-time SDE, f - g^2 s; its diffusion is g."""
+        return self.drift(x, t) - _over(self.diffusion(t), x) ** 2 * score
+
+    def ode_drift(self, x: Tensor, t: Tensor, score: Tensor) -> Tensor:
+        """Right-hand side of the probability-flow ODE, f - g^2 s / 2."""
+        return self.drift(x, t) - 0.5 * _over(self.diffusion(t), x) ** 2 * score
+
+    def prior(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """A draw from N(0, std(t_max)^2 I), on the CPU."""
+        std = self.std(torch.tensor(self.t_max))
+        return std * torch.randn(shape, generator=generator)
+
+    def draw_t(self, n: int, generator: torch.Generator) -> Tensor:
+        """``n`` training times as the noise range's t-sampler says, shape (n,), on the CPU."""
+        noise = self.noise
+        u = torch.rand(n, generator=generator)
+        low, high = noise.window
+        if noise.t_sampler == "uniform_sigma":
+            return self.t(low + u * (high - low))
+        if noise.t_sampler == "lognormal":
+            assert noise.log_mean is not None and noise.log_std is not None
+            # In float64: a window in the law's tail spans few float32 values of the cdf.
+            window = torch.tensor([low, high], dtype=torch.float64).log()
+            cdf = torch.special.ndtr((window - noise.log_mean) / noise.log_std)
+            normal = torch.special.ndtri(cdf[0] + u.double() * (cdf[1] - cdf[0]))
+            sigma = torch.exp(noise.log_mean + noise.log_std * normal).clamp(low, high)
+            return self.t(sigma).float()
+        ends = self.t(torch.tensor([low, high]))
+        return ends[0] + u * (ends[1] - ends[0])
+
+
+class VESDE(SDE):
+    """Variance exploding: sigma(t) = sigma_min (sigma_max/sigma_min)^t, t in [0, 1].
+
+    The paper's text gives the kernel variance sigma(t)^2 - sigma(0)^2, its code sigma(t)^2. We
+    follow the code: std(t) = sigma(t), as if diffusion had begun from a point mass before t = 0.
+    The two differ by sigma_min^2 = 1e-4 of variance at the paper's values.
+    """
+
+    name: ClassVar[SDEName] = "ve"
+
+    @property
+    def _log_ratio(self) -> float:
+        return math.log(self.noise.sigma_max / self.noise.sigma_min)
+
+    def mean_coefficient(self, t: Tensor) -> Tensor:
+        return torch.ones_like(t)
+
+    def std(self, t: Tensor) -> Tensor:
+        return self.noise.sigma_min * torch.exp(t * self._log_ratio)
+
+    def drift_coefficient(self, t: Tensor) -> Tensor:
+        return torch.zeros_like(t)
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        return self.std(t) * math.sqrt(2 * self._log_ratio)
+
+    def t(self, sigma: Tensor) -> Tensor:
+        return self.noise.fraction(sigma)
+
+
+class VPSDE(SDE):
+    """Variance preserving: beta(t) = beta_min + t (beta_max - beta_min), std^2 = 1 - a^2.
+
+    The clock is the SDE's own t in [0, 1]; the noise range cuts it to [t(sigma_min),
+    t(sigma_max)], about [0.001, 0.88] for the paper's 0.01 and 50.
+
+    Raises:
+        ParameterError: sigma_max is above what the SDE reaches at t = 1.
+    """
+
+    name: ClassVar[SDEName] = "vp"
+    beta_min: ClassVar[float] = 0.1
+    beta_max: ClassVar[float] = 20.0
+
+    def __init__(self, noise: NoiseRange) -> None:
+        super().__init__(noise)
+        if self.t_max > 1:
+            reach = float(self.sigma(torch.tensor(1.0, dtype=torch.float64)))
+            raise ParameterError(
+                f"sigma_max = {noise.sigma_max:g}: the {self.name} SDE reaches {reach:.4g} at t = 1"
+            )
+
+    def _beta(self, t: Tensor) -> Tensor:
+        return self.beta_min + t * (self.beta_max - self.beta_min)
+
+    def _log_mean(self, t: Tensor) -> Tensor:
+        return -0.25 * t**2 * (self.beta_max - self.beta_min) - 0.5 * t * self.beta_min
+
+    def _t_from_log_mean(self, log_mean: Tensor) -> Tensor:
+        slope = self.beta_max - self.beta_min
+        # The positive root of slope t^2 / 2 + beta_min t + 2 log_mean = 0, free of cancellation.
+        c = -2 * log_mean
+        return 2 * c / (self.beta_min + torch.sqrt(self.beta_min**2 + 2 * slope * c))
+
+    def mean_coefficient(self, t: Tensor) -> Tensor:
+        return torch.exp(self._log_mean(t))
+
+    def std(self, t: Tensor) -> Tensor:
+        return torch.sqrt(-torch.expm1(2 * self._log_mean(t)))
+
+    def drift_coefficient(self, t: Tensor) -> Tensor:
+        return -0.5 * self._beta(t)
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        return torch.sqrt(self._beta(t))
+
+    def t(self, sigma: Tensor) -> Tensor:
+        return self._t_from_log_mean(-0.5 * torch.log1p(sigma**2))
+
+
+class SubVPSDE(VPSDE):
+    """Sub-VP: the VP drift with std = 1 - a^2, so that its variance stays below VP's."""
+
+    name = "subvp"
+
+    def std(self, t: Tensor) -> Tensor:
+        return -torch.expm1(2 * self._log_mean(t))
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        return torch.sqrt(self._beta(t) * -torch.expm1(4 * self._log_mean(t)))
+
+    def t(self, sigma: Tensor) -> Tensor:
+        # sigma = (1 - a^2) / a = 2 sinh(-log a)
+        return self._t_from_log_mean(-torch.asinh(sigma / 2))
+
+
+def make_sde(name: SDEName, noise: NoiseRange) -> SDE:
+    """The SDE called ``name`` on ``noise``."""
+    kinds: dict[SDEName, Callable[[NoiseRange], SDE]] = {
+        "ve": VESDE,
+        "vp": VPSDE,
+        "subvp": SubVPSDE,
+    }
+    return kinds[name](noise)
+
+
+def _over(factor: Tensor, x: Tensor) -> Tensor:
+    """``factor`` of shape (B,) or () made to multiply ``x`` of shape (B, ...)."""
+    return factor.to(x).reshape(-1, *[1] * (x.ndim - 1)) if factor.ndim else factor.to(x)
