@@ -1,0 +1,285 @@
+"""Gaussian mixtures under diffusion: every quantity of the paper in closed form."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from drlcore.errors import ParameterError
+from drlcore.sampling import ModelFunction
+from drlcore.sde import SDE
+
+
+class GaussianMixture:
+    """sum_k w_k N(m_k, std^2 I): data whose noised densities and scores are known exactly.
+
+    Under the kernel xt = a x0 + s noise it becomes sum_k w_k N(a m_k, (a^2 std^2 + s^2) I).
+    Computation is in float64 whatever comes in; results have the dtype of ``xt``, and log-sum-exp
+    over components keeps them exact at tiny noise.
+
+    Where a method takes ``labels`` and ``values``, it conditions on a factor: ``labels`` (K,) gives
+    each component's value of the factor, ``values`` (N,) the value known for each sample. Without
+    them, nothing is known.
+
+    Args:
+        means: component means (K, d), data units.
+        std: standard deviation of every component, >= 0; 0 is a set of points.
+        weights: (K,), >= 0, scaled to sum to 1; None for equal weights.
+
+    Shape: xt (N, d), t (N,) or ().
+
+    Raises:
+        ParameterError: impossible arguments, or a value that no component has.
+    """
+
+    def __init__(self, means: Tensor, std: float, weights: Tensor | None = None) -> None:
+        if means.ndim != 2 or not means.numel():
+            raise ParameterError(f"means of shape {tuple(means.shape)}: must be (K, d)")
+        if not (math.isfinite(std) and std >= 0):
+            raise ParameterError(f"std = {std!r}: must be finite and at least 0")
+        weights = torch.ones(len(means)) if weights is None else weights
+        if weights.shape != means.shape[:1] or not (weights >= 0).all() or not weights.sum() > 0:
+            raise ParameterError(
+                f"weights must be {len(means)} numbers >= 0 with a sum > 0, one per component"
+            )
+        self.means, self.std = means.double(), std
+        self.weights = weights.double() / weights.double().sum()
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """``n`` draws: x0 (n, d) in float64 and the component of each (n,)."""
+        component = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        centre = self.means[component]
+        noise = torch.randn(centre.shape, generator=generator, dtype=torch.float64)
+        return centre + self.std * noise, component
+
+    def log_density(
+        self,
+        xt: Tensor,
+        t: Tensor,
+        sde: SDE,
+        labels: Tensor | None = None,
+        values: Tensor | None = None,
+    ) -> Tensor:
+        """log p_t(xt), or log p_t(xt | factor = value), shape (N,)."""
+        return torch.logsumexp(self._log_joint(xt, t, sde, labels, values), dim=1).to(xt.dtype)
+
+    def posterior(
+        self,
+        xt: Tensor,
+        t: Tensor,
+        sde: SDE,
+        labels: Tensor | None = None,
+        values: Tensor | None = None,
+    ) -> Tensor:
+        """p(component | xt), shape (N, K); 0 for components that the factor excludes."""
+        return torch.softmax(self._log_joint(xt, t, sde, labels, values), dim=1).to(xt.dtype)
+
+    def score(
+        self,
+        xt: Tensor,
+        t: Tensor,
+        sde: SDE,
+        labels: Tensor | None = None,
+        values: Tensor | None = None,
+    ) -> Tensor:
+        """Gradient of log p_t(xt), or of log p_t(xt | factor = value), shape (N, d)."""
+        x, a, _, variance = self._kernel(xt, t, sde)
+        centre = self.posterior(x, t, sde, labels, values) @ self.means.to(x)
+        return ((a * centre - x) / variance).to(xt.dtype)
+
+    def conditional_score(
+        self, xt: Tensor, t: Tensor, sde: SDE, labels: Tensor, values: Tensor
+    ) -> Tensor:
+        """Gradient of log p_t(xt | factor = value), the target of CSM; (N, d)."""
+        return self.score(xt, t, sde, labels, values)
+
+    def denoiser(
+        self,
+        xt: Tensor,
+        t: Tensor,
+        sde: SDE,
+        labels: Tensor | None = None,
+        values: Tensor | None = None,
+    ) -> Tensor:
+        """E[x0 | xt], or E[x0 | xt, factor = value], shape (N, d)."""
+        x, a, s, variance = self._kernel(xt, t, sde)
+        centre = self.posterior(x, t, sde, labels, values) @ self.means.to(x)
+        return ((s**2 * centre + a * self.std**2 * x) / variance).to(xt.dtype)
+
+    def posterior_variance(
+        self,
+        xt: Tensor,
+        t: Tensor,
+        sde: SDE,
+        labels: Tensor | None = None,
+        values: Tensor | None = None,
+    ) -> Tensor:
+        """Variance of x0 given xt (and the factor), mean over dimensions, shape (N,)."""
+        x, _, s, variance = self._kernel(xt, t, sde)
+        posterior = self.posterior(x, t, sde, labels, values)
+        means = self.means.to(x)
+        spread = ((means - (posterior @ means)[:, None]) ** 2).mean(dim=2)
+        shrink = (s**2 / variance)[:, 0]
+        return (self.std**2 * shrink + shrink**2 * (posterior * spread).sum(dim=1)).to(xt.dtype)
+
+    def score_function(self, sde: SDE, labels: Tensor | None = None) -> ModelFunction:
+        """The score as samplers call it, f(xt, t, z); z (N,) the factor's value for ``labels``."""
+        return lambda xt, t, z: self.score(xt, t, sde, labels, None if labels is None else z)
+
+    def denoiser_function(self, sde: SDE, labels: Tensor | None = None) -> ModelFunction:
+        """The denoiser as samplers call it; see ``score_function``."""
+        return lambda xt, t, z: self.denoiser(xt, t, sde, labels, None if labels is None else z)
+
+    def _kernel(self, xt: Tensor, t: Tensor, sde: SDE) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """xt, a, s and the noised components' variance a^2 std^2 + s^2, in float64."""
+        x, t = xt.double(), t.to(xt.device).double().reshape(-1, 1)
+        a, s = sde.mean_coefficient(t), sde.std(t)
+        return x, a, s, (a * self.std) ** 2 + s**2
+
+    def _log_joint(
+        self, xt: Tensor, t: Tensor, sde: SDE, labels: Tensor | None, values: Tensor | None
+    ) -> Tensor:
+        """log p(component, xt) of shape (N, K); with a factor, given its value."""
+        x, a, _, variance = self._kernel(xt, t, sde)
+        distance = ((x[:, None] - a[:, :, None] * self.means.to(x)) ** 2).sum(dim=2)
+        log_normal = -0.5 * (distance / variance + x.shape[1] * torch.log(2 * math.pi * variance))
+        return log_normal + self._log_prior(x, labels, values)
+
+    def _log_prior(self, x: Tensor, labels: Tensor | None, values: Tensor | None) -> Tensor:
+        prior = self.weights.log().to(x)
+        if labels is None and values is None:
+            return prior
+        if labels is None or values is None:
+            raise ParameterError("labels and values belong together: give both or neither")
+        if labels.shape != self.weights.shape:
+            raise ParameterError(
+                f"labels of shape {tuple(labels.shape)}: one per component, ({len(self.weights)},)"
+            )
+        if values.shape != x.shape[:1]:
+            raise ParameterError(
+                f"values of shape {tuple(values.shape)}: one per sample, ({len(x)},)"
+            )
+        known = labels.to(x.device) == values.to(x.device)[:, None]
+        prior = torch.where(known, prior, -math.inf)
+        total = torch.logsumexp(prior, dim=1, keepdim=True)
+        if torch.isneginf(total).any():
+            raise ParameterError(f"values must be among the labels {sorted(set(labels.tolist()))}")
+        return prior - total
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A Monte-Carlo mean and its standard error."""
+
+    mean: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class Prop1:
+    """The terms of DRL Prop. 1, J_DSM = constant + J_ESM, at one time.
+
+    Weighted by std(t)^2 and averaged over data dimensions, as the training loss is; no unit.
+
+    Attributes:
+        dsm: E std^2 |s - grad log p_0t|^2, what training sees.
+        constant: E std^2 |grad log p_0t - grad log p_t|^2, which no score can lower.
+        esm: E std^2 |s - grad log p_t|^2, what training ought to see.
+        error: dsm - constant - esm on the same draws: the cross-term, zero in expectation.
+    """
+
+    dsm: Estimate
+    constant: Estimate
+    esm: Estimate
+    error: Estimate
+
+
+def prop1_terms(
+    mixture: GaussianMixture,
+    sde: SDE,
+    t: float,
+    n: int,
+    generator: torch.Generator,
+    score: ModelFunction | None = None,
+    labels: Tensor | None = None,
+) -> Prop1:
+    """Monte-Carlo estimates of the terms of DRL Prop. 1.
+
+    With ``labels`` the score is told z = the factor's value, and p_t is p_t(. | z): Prop. 1 then
+    holds for each z (conditional score matching), and the constant is the floor given z. With the
+    unconditional score and ``labels``, esm is what knowing the factor is worth.
+
+    Args:
+        t: the time, in [t_min, t_max].
+        n: number of draws, >= 2.
+        score: the s to judge, called as ``score(xt, t, z)``; z is (n,) or None. None: the optimal
+            score, for which esm = 0 and dsm = constant.
+        labels: each component's value of the factor (K,); None if z tells nothing.
+
+    Raises:
+        ParameterError: n < 2, or labels that do not fit.
+    """
+    x0, xt, times, z = _draw(mixture, sde, t, n, generator, labels)
+    kernel = sde.kernel_score(x0, xt, times)
+    optimal = mixture.score(xt, times, sde, labels, z)
+    s = optimal if score is None else score(xt, times, z)
+    weight = float(sde.std(times[0])) ** 2
+    dsm = weight * ((s - kernel) ** 2).mean(dim=1)
+    constant = weight * ((kernel - optimal) ** 2).mean(dim=1)
+    esm = weight * ((s - optimal) ** 2).mean(dim=1)
+    return Prop1(*(_estimate(term) for term in (dsm, constant, esm, dsm - constant - esm)))
+
+
+def floor(
+    mixture: GaussianMixture,
+    sde: SDE,
+    t: float,
+    n: int,
+    generator: torch.Generator,
+    labels: Tensor | Literal["x0"] | None = None,
+) -> Estimate:
+    """The lowest loss J^DRL that any score can reach at time t.
+
+    E |x0 - E[x0 | xt, z]|^2 / sigma^2, mean over data dimensions: the constant of ``prop1_terms``.
+    The expectation over x0 given xt is taken in closed form, which lowers the standard error.
+
+    Args:
+        t, n: as for ``prop1_terms``.
+        labels: what z tells: None nothing; (K,) a factor; ``"x0"`` everything, with floor 0.
+
+    Raises:
+        ParameterError: as ``prop1_terms``.
+    """
+    if isinstance(labels, str):
+        if labels != "x0":
+            raise ParameterError(f"labels = {labels!r}: must be a tensor, 'x0' or None")
+        return Estimate(0.0, 0.0)
+    _, xt, times, z = _draw(mixture, sde, t, n, generator, labels)
+    variance = mixture.posterior_variance(xt, times, sde, labels, z)
+    return _estimate(variance / float(sde.sigma(times[0])) ** 2)
+
+
+def _draw(
+    mixture: GaussianMixture,
+    sde: SDE,
+    t: float,
+    n: int,
+    generator: torch.Generator,
+    labels: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """x0, xt, times and z of ``n`` draws at time t."""
+    if n < 2:
+        raise ParameterError(f"n = {n!r}: a standard error takes at least 2 draws")
+    x0, component = mixture.sample(n, generator)
+    times = torch.full((n,), t, dtype=torch.float64)
+    noise = torch.randn(x0.shape, generator=generator, dtype=torch.float64)
+    z = None if labels is None else labels[component]
+    return x0, sde.perturb(x0, times, noise), times, z
+
+
+def _estimate(draws: Tensor) -> Estimate:
+    return Estimate(float(draws.mean()), float(draws.std()) / math.sqrt(len(draws)))
