@@ -1,0 +1,114 @@
+"""Encoders E(x0) and E(x0, t): the code z of a clean image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Code:
+    """What an encoder returns: a point, or a diagonal Gaussian.
+
+    Attributes:
+        mean: shape (B, latent_dim).
+        logvar: log variances, same shape; None for a deterministic code.
+    """
+
+    mean: Tensor
+    logvar: Tensor | None = None
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """z ~ E(z | x0), shape (B, latent_dim); the point itself for a deterministic code."""
+        if self.logvar is None:
+            return self.mean
+        draw = torch.randn(self.mean.shape, generator=generator).to(self.mean)
+        return self.mean + torch.exp(0.5 * self.logvar) * draw
+
+
+class CodeHead(nn.Module):
+    """Linear map from features to a code; twice as wide for a probabilistic one.
+
+    Args:
+        features: width of the input, shape (B, features).
+        latent_dim: size of z.
+        probabilistic: whether the code carries a variance (VDRL).
+    """
+
+    def __init__(self, features: int, latent_dim: int, probabilistic: bool) -> None:
+        super().__init__()
+        self.probabilistic = probabilistic
+        self.linear = nn.Linear(features, latent_dim * (2 if probabilistic else 1))
+
+    def forward(self, h: Tensor) -> Code:
+        if not self.probabilistic:
+            return Code(self.linear(h))
+        mean, logvar = self.linear(h).chunk(2, dim=1)
+        return Code(mean, logvar)
+
+
+class ConvEncoder(nn.Module):
+    """Three strided convolutions and two linear layers: small enough for a laptop core.
+
+    The features of sigma, where the code depends on time, are added before the last layer.
+
+    Args:
+        shape: (C, H, W) of an image.
+        latent_dim: size of z.
+        probabilistic: VDRL's Gaussian head instead of a point.
+        embedding_dim: width of the time embedding for E(x0, t); None for E(x0).
+        channels: width of the first convolution, doubled twice.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent_dim: int,
+        probabilistic: bool = False,
+        embedding_dim: int | None = None,
+        channels: int = 8,
+    ) -> None:
+        super().__init__()
+        colours, height, width = shape
+        layers: list[nn.Module] = []
+        previous = colours
+        for i in range(3):
+            layers += [nn.Conv2d(previous, channels << i, 3, stride=2, padding=1), nn.SiLU()]
+            previous = channels << i
+        flat = previous * math.ceil(height / 8) * math.ceil(width / 8)
+        self.trunk = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, 128))
+        self.time = nn.Linear(embedding_dim, 128) if embedding_dim is not None else None
+        self.head = CodeHead(128, latent_dim, probabilistic)
+
+    def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
+        return self.head(nn.functional.silu(_join(self.trunk(x0), self.time, embedding)))
+
+
+class MLPEncoder(nn.Module):
+    """Two hidden layers, for vectors such as the toy set. Arguments as for ConvEncoder."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent_dim: int,
+        probabilistic: bool = False,
+        embedding_dim: int | None = None,
+        width: int = 128,
+    ) -> None:
+        super().__init__()
+        flat = math.prod(shape)
+        self.trunk = nn.Sequential(
+            nn.Flatten(), nn.Linear(flat, width), nn.SiLU(), nn.Linear(width, width)
+        )
+        self.time = nn.Linear(embedding_dim, width) if embedding_dim is not None else None
+        self.head = CodeHead(width, latent_dim, probabilistic)
+
+    def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
+        return self.head(nn.functional.silu(_join(self.trunk(x0), self.time, embedding)))
+
+
+def _join(h: Tensor, time: nn.Module | None, embedding: Tensor | None) -> Tensor:
+    return h if time is None else h + time(embedding)

@@ -1,0 +1,56 @@
+"""Encoder, denoiser and SDE joined: everything that maps images to codes and back to scores."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from drlcore.encoder import Code
+from drlcore.score_network import Denoiser
+from drlcore.sde import SDE
+
+
+class RepresentationModel(nn.Module):
+    """A score network that is given a code of the clean image.
+
+    Args:
+        sde: the diffusion; holds the noise range.
+        denoiser: D(x; sigma, z).
+        encoder: E(x0) or E(x0, t); None for models without a learned code.
+        time_conditioned: whether the encoder is E(x0, t), the curve t -> z.
+
+    Shape: images (B, ...), times (B,), codes (B, latent_dim).
+    """
+
+    def __init__(
+        self, sde: SDE, denoiser: Denoiser, encoder: nn.Module | None, time_conditioned: bool
+    ) -> None:
+        super().__init__()
+        self.sde, self.denoiser, self.encoder = sde, denoiser, encoder
+        self.time_conditioned = time_conditioned
+
+    @property
+    def latent_dim(self) -> int:
+        return self.denoiser.latent_dim
+
+    def encode(self, x0: Tensor, t: Tensor | None = None) -> Code:
+        """E(x0), or E(x0, t) for a time-conditioned encoder, which must be given t.
+
+        Raises:
+            ValueError: the model has no encoder, or a time-conditioned one got no t.
+        """
+        if self.encoder is None:
+            raise ValueError("this model has no encoder")
+        if not self.time_conditioned:
+            return self.encoder(x0)
+        if t is None:
+            raise ValueError("a time-conditioned encoder E(x0, t) needs t")
+        return self.encoder(x0, self.denoiser.embedding(self.sde.sigma(t)))
+
+    def denoise(self, xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """D, an estimate of E[x0 | xt, z]."""
+        a = self.sde.mean_coefficient(t).reshape(-1, *[1] * (xt.ndim - 1))
+        return self.denoiser(xt / a, self.sde.sigma(t), z)
+
+    def score(self, xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """s(xt, t, z), an estimate of the gradient of log p_t(xt | z)."""
+        return self.sde.score_from_denoiser(self.denoise(xt, t, z), xt, t)

@@ -1,0 +1,259 @@
+"""The paper's networks, rebuilt from the description of the authors' released code.
+
+Two code bases made the paper's results: PyTorch (CIFAR-10, CIFAR-100, mini-ImageNet) and JAX
+(MNIST and 2-D codes; first commit f208912). There the score networks return the score, times
+sigma, or divide by sigma themselves; here they are the raw network of a preconditioned Denoiser,
+so nothing divides by sigma.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from drlcore.encoder import Code, CodeHead
+from drlcore.unet import Attention, Middle, ResBlock, Trunk, conv, linear, lowest_size, mlp
+
+
+class MNISTScoreNetwork(nn.Module):
+    """The MNIST U-Net of the authors' released code (JAX, first commit f208912).
+
+    Two resolutions, attention only at the lowest. z enters twice: its embedding joins that of
+    sigma in every ResBlock, and a ResBlock, attention, ResBlock that see z alone come before the
+    usual middle. The published network returns the score itself; this one is preconditioned.
+    1,232,929 parameters for a 2-d code, as published, apart from the layers that embed sigma
+    (20,736) and z (14,688).
+
+    Args:
+        shape: (C, H, W) of an image.
+        latent_dim: size of z; 0 for none, which drops both ways in.
+        embedding_dim: width of the time embedding.
+        width: channels of the first level.
+        dropout: rate in the ResBlocks.
+
+    Shape: x (B, C, H, W), embedding (B, embedding_dim), z (B, latent_dim) -> (B, C, H, W).
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent_dim: int,
+        embedding_dim: int,
+        width: int = 32,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        condition = 4 * width
+        self.time = mlp([embedding_dim, condition, condition])
+        self.code: nn.Module | None = None
+        if latent_dim:
+            first = width if latent_dim < width else 2 * width
+            self.code = mlp([latent_dim, first, 2 * width, 2 * width, condition])
+            self.code_middle = Middle(2 * width, condition, dropout)
+        total = condition * (2 if latent_dim else 1)
+        self.trunk = Trunk(shape, total, width, (1, 2), blocks=2, dropout=dropout)
+
+    def forward(self, x: Tensor, embedding: Tensor, z: Tensor) -> Tensor:
+        condition = self.time(embedding)
+        code = None if self.code is None else self.code(z)
+        if code is not None:
+            condition = torch.cat([condition, code], dim=1)
+        maps = self.trunk.down(x, condition)
+        h = maps[-1] if code is None else self.code_middle(maps[-1], code)
+        return self.trunk.up(self.trunk.middle(h, condition), condition, maps)
+
+
+class MNISTEncoder(nn.Module):
+    """The MNIST encoder of the authors' released code (JAX, first commit f208912).
+
+    626,978 parameters for a 2-d point, 629,252 for a Gaussian, as published. The published
+    E(x0, t) takes sigma's embedding from the score network; this one has its own two layers
+    (20,736 parameters) on top of the published 660,002.
+
+    Args:
+        shape: (C, H, W) of an image.
+        latent_dim: size of z.
+        probabilistic: VDRL's Gaussian head instead of a point.
+        embedding_dim: width of the time embedding for E(x0, t); None for E(x0).
+        width: channels of the first level.
+        dropout: rate in the ResBlocks.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent_dim: int,
+        probabilistic: bool = False,
+        embedding_dim: int | None = None,
+        width: int = 32,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        condition = 0 if embedding_dim is None else 4 * width
+        self.time = None if embedding_dim is None else mlp([embedding_dim, condition, condition])
+        self.enter = conv(shape[0], width)
+        self.blocks = nn.ModuleList(
+            [
+                ResBlock(width, width, condition, dropout=dropout),
+                ResBlock(width, width, condition, dropout=dropout),
+                ResBlock(width, width, condition, "down", dropout),
+                ResBlock(width, 2 * width, condition, dropout=dropout),
+                ResBlock(2 * width, 2 * width, condition, dropout=dropout),
+                ResBlock(2 * width, width, condition, dropout=dropout),
+            ]
+        )
+        self.attention = Attention(width)
+        flat = width * math.prod(lowest_size(shape, 2))
+        hidden = 2 * width if probabilistic or latent_dim >= width else width
+        self.dense = mlp([flat, 2 * width, hidden], last=True)
+        self.head = CodeHead(hidden, latent_dim, probabilistic)
+
+    def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
+        condition = None if self.time is None else self.time(embedding)
+        h = self.enter(x0)
+        for block in self.blocks:
+            h = block(h, condition)
+        return self.head(self.dense(self.attention(h).flatten(1)))
+
+
+class NCSNppSmall(nn.Module):
+    """The small NCSN++ of the authors' released code (PyTorch).
+
+    z enters twice: its embedding joins that of sigma in every ResBlock, and both together, through
+    three layers, make a map that is joined to the lowest one, so that the middle is twice as wide.
+    The published network divides by sigma; this one is preconditioned. Parameters for 3x32x32, as
+    published: 638,355 without z; with a 128-d z 831,571, and 8,256 and 99,072 for its two ways in.
+
+    Args:
+        shape: (C, H, W) of an image.
+        latent_dim: size of z; 0 for none, which drops both ways in.
+        embedding_dim: width of the time embedding.
+        width: channels of the first level.
+        multipliers: channels of each level in ``width``s; None for the paper's, (1, 2, 2, 2)
+            for 32x32 and (1, 2, 2) for other sizes.
+        dropout: rate in the ResBlocks.
+
+    Shape: x (B, C, H, W), embedding (B, embedding_dim), z (B, latent_dim) -> (B, C, H, W).
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent_dim: int,
+        embedding_dim: int,
+        width: int = 16,
+        multipliers: tuple[int, ...] | None = None,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if multipliers is None:
+            multipliers = (1, 2, 2, 2) if shape[1:] == (32, 32) else (1, 2, 2)
+        condition = 4 * width
+        self.time = mlp([embedding_dim, condition, condition])
+        self.code = linear(latent_dim, condition) if latent_dim else None
+        channels = width * multipliers[-1] if latent_dim else 0
+        if latent_dim:
+            condition *= 2
+            height, breadth = lowest_size(shape, len(multipliers))
+            hidden = channels * height
+            self.bottleneck = mlp([condition, hidden, hidden, hidden * breadth], last=True)
+        self.trunk = Trunk(
+            shape,
+            condition,
+            width,
+            multipliers,
+            blocks=2,
+            attend_at=(16,),
+            pyramid=True,
+            extra=channels,
+            dropout=dropout,
+        )
+
+    def forward(self, x: Tensor, embedding: Tensor, z: Tensor) -> Tensor:
+        condition = self.time(embedding)
+        if self.code is not None:
+            condition = torch.cat([condition, self.code(z)], dim=1)
+        maps = self.trunk.down(x, condition)
+        h = maps[-1]
+        if self.code is not None:
+            injected = self.bottleneck(condition).view(len(h), -1, *h.shape[-2:])
+            h = torch.cat([h, injected], dim=1)
+        return self.trunk.up(self.trunk.middle(h, condition), condition, maps)
+
+
+class WideResNetEncoder(nn.Module):
+    """The Wide-ResNet 28-2 encoder of the authors' released code (PyTorch).
+
+    z is the pooled 128-d feature itself, which is non-negative, when a point of that size is
+    asked for; otherwise a linear head follows (VDRL: 128 -> 256, as published). 1,532,864
+    parameters for E(x0, t), one fewer than published: the scalar ``param_t``, which only the
+    semi-supervised stage uses, is left out, and so is the class head, which pretraining never
+    trains.
+
+    Args:
+        shape: (C, H, W) of an image.
+        latent_dim: size of z.
+        probabilistic: VDRL's Gaussian head instead of a point.
+        embedding_dim: width of the time embedding for E(x0, t); None for E(x0).
+        widen: channels of the three groups in units of (16, 32, 64).
+        last_bn_momentum: weight of the new batch in the last norm's running statistics. The
+            published 0.9 looks like a decay of 0.9 written in PyTorch's opposite convention: the
+            statistics are almost those of the last batch alone, so codes in evaluation mode
+            depend on which batch that was. PyTorch's usual value is 0.1.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent_dim: int,
+        probabilistic: bool = False,
+        embedding_dim: int | None = None,
+        widen: int = 2,
+        last_bn_momentum: float = 0.9,
+    ) -> None:
+        super().__init__()
+        condition = 0 if embedding_dim is None else 64
+        self.time = None if embedding_dim is None else mlp([embedding_dim, condition, condition])
+        self.enter = nn.Conv2d(shape[0], 16, 3, padding=1)
+        blocks, previous = [], 16
+        for i in range(3):
+            width = widen * 16 * 2**i
+            for j in range(4):
+                stride = 2 if i > 0 and j == 0 else 1
+                blocks.append(_WideBlock(previous, width, stride, condition))
+                previous = width
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.BatchNorm2d(previous, momentum=last_bn_momentum)
+        bare = latent_dim == previous and not probabilistic
+        self.head = None if bare else CodeHead(previous, latent_dim, probabilistic)
+
+    def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
+        condition = None if self.time is None else self.time(embedding)
+        h = self.enter(x0)
+        for block in self.blocks:
+            h = block(h, condition)
+        pooled = F.relu(self.norm(h)).mean(dim=(2, 3))
+        return Code(pooled) if self.head is None else self.head(pooled)
+
+
+class _WideBlock(nn.Module):
+    """Pre-activation block: two convolutions, the stride on the second, time added between."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, condition: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, stride=stride, padding=1)
+        self.bias = linear(condition, outputs) if condition else None
+        changed = inputs != outputs or stride != 1
+        self.skip = nn.Conv2d(inputs, outputs, 1, stride=stride) if changed else nn.Identity()
+
+    def forward(self, h: Tensor, condition: Tensor | None) -> Tensor:
+        branch = self.conv1(F.relu(self.norm1(h)))
+        if self.bias is not None:
+            assert condition is not None
+            branch = branch + self.bias(F.silu(condition))[:, :, None, None]
+        return self.skip(h) + self.conv2(F.relu(self.norm2(branch)))

@@ -1,0 +1,155 @@
+"""Score networks: a raw network in EDM preconditioning, conditioned on sigma and z."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from drlcore.time_embedding import TimeEmbedding
+
+
+class Denoiser(nn.Module):
+    """D(x; sigma, z), an estimate of E[x0 | x, z] for x = x0 + sigma * noise.
+
+    Preconditioned as in Karras et al. 2022 (EDM), Eq. 7, so that the raw network sees inputs and
+    regresses targets of unit variance at every noise level:
+        D = c_skip x + c_out F(c_in x, embedding(sigma), z),
+        c_skip = sd^2 / (sigma^2 + sd^2),  c_out = sigma sd / sqrt(sigma^2 + sd^2),
+        c_in = 1 / sqrt(sigma^2 + sd^2),  sd = sigma_data.
+    Other SDEs reach it through x = xt / a(t), which has exactly this noise. (The paper's networks
+    return the score, sigma times it, or the noise; for a given D these are linear maps, see SDE.)
+
+    Args:
+        network: F, called as ``network(x, embedding, z)``.
+        embedding: the model's clock.
+        sigma_data: standard deviation of the data, > 0; images in [-1, 1] have about 0.5.
+        latent_dim: size of z; 0 for an unconditional denoiser.
+        pixelwise: added to F where the network has no path for single pixels.
+
+    Shape: x (B, ...), sigma (B,), z (B, latent_dim) -> (B, ...).
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        embedding: TimeEmbedding,
+        sigma_data: float,
+        latent_dim: int,
+        pixelwise: PixelwisePath | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.embedding, self.pixelwise = network, embedding, pixelwise
+        self.sigma_data, self.latent_dim = sigma_data, latent_dim
+
+    def forward(self, x: Tensor, sigma: Tensor, z: Tensor) -> Tensor:
+        s = sigma.reshape(-1, *[1] * (x.ndim - 1))
+        total = torch.sqrt(s**2 + self.sigma_data**2)
+        embedding = self.embedding(sigma)
+        raw = self.network(x / total, embedding, z)
+        if self.pixelwise is not None:
+            raw = raw + self.pixelwise(x, sigma, embedding, z)
+        return (self.sigma_data / total) ** 2 * x + s * self.sigma_data / total * raw
+
+
+class PixelwisePath(nn.Module):
+    """What a pixel's own noisy value says about it, for pixels that pile up at -1 and 1.
+
+    A narrow MLP cannot carry every pixel's value past its bottleneck, so at small noise it would
+    leave untouched the one thing anyone can tell there: that ink is 1 and paper is -1. This adds
+    sum_k c_k tanh(s_k (x - end_k) / sigma + b_k), with c, s, b read from sigma and z, alike for
+    all pixels.
+
+    Shape: x (B, ...), sigma (B,), embedding (B, E), z (B, latent_dim) -> (B, ...).
+    """
+
+    ends: Tensor
+
+    def __init__(self, latent_dim: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("ends", torch.tensor([-1.0, 1.0]), persistent=False)
+        self.coefficients = nn.Sequential(
+            nn.Linear(embedding_dim + latent_dim, 128),
+            nn.SiLU(),
+            nn.Linear(128, 128),
+            nn.SiLU(),
+            nn.Linear(128, 3 * len(self.ends)),
+        )
+
+    def forward(self, x: Tensor, sigma: Tensor, embedding: Tensor, z: Tensor) -> Tensor:
+        coefficients = self.coefficients(torch.cat([embedding, z], dim=1))
+        scale, shift, height = coefficients.view(len(x), 3, -1).unbind(1)
+        slope = 0.25 * (1 + scale) / sigma[:, None]
+        offset = shift - slope * self.ends
+        steps = torch.tanh(
+            torch.baddbmm(offset[:, :, None], slope[:, :, None], x.flatten(1)[:, None])
+        )
+        return torch.bmm(height[:, None], steps).view_as(x)
+
+
+class MLPScoreNetwork(nn.Module):
+    """Residual MLP on the flattened input; sigma and z scale and shift every block (FiLM).
+
+    The last layer of each block and of the network start at zero, so at step 0 the loss has no
+    gradient into the encoder; it has one from step 1 on.
+
+    Args:
+        shape: shape of one sample.
+        latent_dim: size of z; 0 for none.
+        embedding_dim: width of the time embedding.
+        width, blocks: size of the residual trunk.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent_dim: int,
+        embedding_dim: int,
+        width: int = 256,
+        blocks: int = 3,
+    ) -> None:
+        super().__init__()
+        flat, hidden = math.prod(shape), 128
+        self.time = nn.Linear(embedding_dim, hidden)
+        self.code = (
+            nn.Sequential(
+                nn.Linear(latent_dim, hidden),
+                nn.SiLU(),
+                nn.Linear(hidden, hidden),
+                nn.SiLU(),
+                nn.Linear(hidden, hidden),
+            )
+            if latent_dim
+            else None
+        )
+        self.enter = nn.Linear(flat, width)
+        self.blocks = nn.ModuleList(_FiLMBlock(width, hidden) for _ in range(blocks))
+        self.leave = nn.Linear(width, flat)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, x: Tensor, embedding: Tensor, z: Tensor) -> Tensor:
+        condition = self.time(embedding)
+        if self.code is not None:
+            condition = condition + self.code(z)
+        condition = F.silu(condition)
+        h = self.enter(x.flatten(1))
+        for block in self.blocks:
+            h = block(h, condition)
+        return self.leave(F.silu(h)).view_as(x)
+
+
+class _FiLMBlock(nn.Module):
+    def __init__(self, width: int, condition: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.film = nn.Linear(condition, 2 * width)
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, h: Tensor, condition: Tensor) -> Tensor:
+        scale, shift = self.film(condition).chunk(2, dim=1)
+        return h + self.second(F.silu(self.first(self.norm(h) * (1 + scale) + shift)))
