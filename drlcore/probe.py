@@ -1,0 +1,127 @@
+"""What a frozen code says about class and detail: one protocol for every run.
+
+Codes are standardised with the training codes' mean and standard deviation. Probes are fitted on
+training codes; hyperparameters are fixed in advance (k = 20, C = 1), so nothing is selected on
+test. A VDRL code is its mean unless a sampled code is asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import r2_score, silhouette_score
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from drlcore.datasets import Dataset, Split, load_dataset
+from drlcore.model import RepresentationModel
+from drlcore.run import RunParameters
+
+NEIGHBOURS = 20
+SILHOUETTE_SAMPLES = 5000
+METRIC_COLUMNS = ["split", "metric", "value"]
+
+
+@torch.no_grad()
+def encode(
+    model: RepresentationModel,
+    x: Tensor,
+    sigma: float | None = None,
+    generator: torch.Generator | None = None,
+    batch_size: int = 2000,
+) -> np.ndarray:
+    """Codes of all images in ``x``, float32, shape (N, latent_dim).
+
+    Args:
+        sigma: the noise level at which a time-conditioned encoder is read; it must be given then.
+        generator: draw z ~ E(z | x0) from it; without one a probabilistic code is its mean.
+    """
+    device = next(model.parameters()).device
+    codes = []
+    for batch in x.split(batch_size):
+        t = None
+        if sigma is not None:
+            t = model.sde.t(torch.full((len(batch),), sigma)).to(device)
+        code = model.encode(batch.to(device), t)
+        codes.append((code.mean if generator is None else code.sample(generator)).cpu())
+    return torch.cat(codes).numpy()
+
+
+def read_at(run: RunParameters) -> float | None:
+    """Where a time-conditioned encoder is read: the largest sigma it was trained on."""
+    return run.noise.window[1] if run.time_conditioned else None
+
+
+def probe_run(run: RunParameters, model: RepresentationModel) -> pd.DataFrame:
+    """Every probe of ``run`` on validation and test: columns split, metric, value.
+
+    ``knn_accuracy``, ``linear_accuracy``, ``silhouette`` (of classes, first 5,000 images),
+    ``<factor>_r2`` or, for a factor with few discrete values, ``<factor>_accuracy`` (both by
+    k nearest neighbours), ``effective_rank``. The toy set is probed on sampled codes, because only
+    the noise of z ~ E(z | x0) makes a small displacement of a code unreadable.
+    """
+    dataset = load_dataset(run.dataset)
+    generator = torch.Generator().manual_seed(run.seed) if dataset.name == "toy" else None
+    sigma = read_at(run)
+    train = _first(dataset, run.train_images)
+    parts = {"train": train, "validation": dataset.validation, "test": dataset.test}
+    codes = {name: encode(model, part.x, sigma, generator) for name, part in parts.items()}
+    rows = []
+    for split in ("validation", "test"):
+        metrics = probe(codes["train"], train, codes[split], parts[split])
+        rows += [(split, metric, value) for metric, value in metrics.items()]
+    return pd.DataFrame(rows, columns=METRIC_COLUMNS)
+
+
+def probe(
+    train_codes: np.ndarray, train: Split, codes: np.ndarray, part: Split
+) -> dict[str, float]:
+    """All metrics of ``codes`` of ``part``, with probes fitted on ``train_codes`` of ``train``."""
+    mean, std = train_codes.mean(0), train_codes.std(0) + 1e-8
+    fitted, asked = (train_codes - mean) / std, (codes - mean) / std
+    labels, truth = train.y.numpy(), part.y.numpy()
+    index = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(fitted))).fit(fitted)
+    near = index.kneighbors(asked, return_distance=False)
+    linear = LogisticRegression(C=1.0, max_iter=500).fit(fitted, labels)
+    metrics = {
+        "knn_accuracy": float(np.mean(_vote(labels[near]) == truth)),
+        "linear_accuracy": float(linear.score(asked, truth)),
+        "silhouette": float(
+            silhouette_score(asked[:SILHOUETTE_SAMPLES], truth[:SILHOUETTE_SAMPLES])
+        ),
+        "effective_rank": effective_rank(codes),
+    }
+    for name, values in train.factors.items():
+        measured = np.asarray(part.factors[name])
+        if np.issubdtype(measured.dtype, np.integer):
+            metrics[f"{name}_accuracy"] = float(np.mean(_vote(values[near]) == measured))
+        else:
+            metrics[f"{name}_r2"] = float(r2_score(measured, values[near].mean(1)))
+    return metrics
+
+
+def effective_rank(codes: np.ndarray) -> float:
+    """exp(entropy) of the normalised singular values of the centred codes (Roy & Vetterli 2007).
+
+    Between 1 (all codes on a line) and latent_dim; 0 if all codes are the same point.
+    """
+    singular = np.linalg.svd(codes - codes.mean(0), compute_uv=False)
+    if singular.sum() == 0:
+        return 0.0
+    p = singular / singular.sum()
+    return float(np.exp(-np.sum(p * np.log(p, where=p > 0, out=np.zeros_like(p)))))
+
+
+def _vote(labels: np.ndarray) -> np.ndarray:
+    """Most frequent label of each row; the smallest among equals."""
+    counts = np.stack([(labels == c).sum(1) for c in range(int(labels.max()) + 1)], axis=1)
+    return counts.argmax(1)
+
+
+def _first(dataset: Dataset, n: int | None) -> Split:
+    if n is None:
+        return dataset.train
+    factors = {name: values[:n] for name, values in dataset.train.factors.items()}
+    return Split(dataset.train.x[:n], dataset.train.y[:n], factors)

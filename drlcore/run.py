@@ -1,0 +1,162 @@
+"""What one training run is: its parameters, its key, and the model they build."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+
+from drlcore.datasets import Dataset
+from drlcore.encoder import ConvEncoder, MLPEncoder
+from drlcore.errors import ParameterError
+from drlcore.loss import Method, Weighting
+from drlcore.model import RepresentationModel
+from drlcore.noise_range import NoiseRange
+from drlcore.paper_networks import (
+    MNISTEncoder,
+    MNISTScoreNetwork,
+    NCSNppSmall,
+    WideResNetEncoder,
+)
+from drlcore.parameters import Parameters, fingerprint
+from drlcore.score_network import Denoiser, MLPScoreNetwork, PixelwisePath
+from drlcore.sde import SDEName, make_sde
+from drlcore.time_embedding import TimeEmbedding, TimeEmbeddingKind
+from drlcore.unet import UNet
+
+EncoderName = Literal["conv", "mlp", "mnist-paper", "wrn-28-2"]
+ScoreNetworkName = Literal["mlp", "mlp-pixelwise", "unet", "mnist-paper", "ncsnpp-small"]
+
+ENCODERS: dict[EncoderName, type] = {
+    "conv": ConvEncoder,
+    "mlp": MLPEncoder,
+    "mnist-paper": MNISTEncoder,
+    "wrn-28-2": WideResNetEncoder,
+}
+SCORE_NETWORKS: dict[ScoreNetworkName, type] = {
+    "mlp": MLPScoreNetwork,
+    "mlp-pixelwise": MLPScoreNetwork,
+    "unet": UNet,
+    "mnist-paper": MNISTScoreNetwork,
+    "ncsnpp-small": NCSNppSmall,
+}
+
+
+class RunParameters(Parameters):
+    """Everything that decides the weights of one training run.
+
+    Attributes:
+        dataset: a name, or the path of an ``.npz`` file with your own images.
+        method: ``drl`` L1, ``vdrl`` KL, ``dsm`` no code, ``csm`` the label as the code.
+        sde: which diffusion.
+        noise: the noise range and t-sampler.
+        latent_dim: size of z; for ``csm`` the number of classes, for ``dsm`` ignored.
+        time_conditioned: E(x0, t) instead of E(x0).
+        encoder, score_network, time_embedding: architectures.
+        width: trunk width of the MLP score network; other networks keep their own sizes.
+        sigma_data: standard deviation of the data in the preconditioning, > 0.
+        weighting: lambda(t).
+        lambda_z: weight of L1 or KL, >= 0.
+        seed: of the weights, the batches, the times and the noise.
+        steps, batch_size: optimiser steps and images a step.
+        learning_rate, warmup_steps, clip_norm, ema_decay: Adam, linear warm-up, gradient norm.
+        train_images: train on the first so many images; None for all.
+        threads: CPU threads; sums depend on it, so it belongs to the run.
+        first_stage: a run whose encoder is taken over and frozen; only the score network trains.
+
+    Raises:
+        ParameterError: naming the parameter, the value and what is allowed.
+    """
+
+    dataset: str = "mnist"
+    method: Method = "drl"
+    sde: SDEName = "ve"
+    noise: NoiseRange = NoiseRange()
+    latent_dim: int = Field(default=2, ge=1)
+    time_conditioned: bool = False
+    encoder: EncoderName = "conv"
+    score_network: ScoreNetworkName = "mlp-pixelwise"
+    time_embedding: TimeEmbeddingKind = "log_sigma"
+    width: int = Field(default=128, ge=1)
+    sigma_data: float = Field(default=0.5, gt=0)
+    weighting: Weighting = "std2"
+    lambda_z: float = Field(default=0.0, ge=0)
+    seed: int = Field(default=0, ge=0)
+    steps: int = Field(default=1500, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup_steps: int = Field(default=100, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    train_images: int | None = Field(default=None, ge=1)
+    threads: int = Field(default=1, ge=1)
+    first_stage: RunParameters | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        make_sde(self.sde, self.noise)  # an impossible range stops here, before any training
+        if self.first_stage is not None:
+            for name in ("dataset", "method", "latent_dim", "encoder", "time_conditioned"):
+                if getattr(self, name) != getattr(self.first_stage, name):
+                    raise ValueError(f"{name} must be the first stage's when its encoder is kept")
+            if self.method not in ("drl", "vdrl"):
+                raise ValueError(f"method = {self.method!r} has no encoder to take over")
+        return self
+
+    @property
+    def key(self) -> str:
+        """12 hex digits that name the run in the store; any changed parameter changes them."""
+        return fingerprint(self.model_dump(mode="json"))
+
+    def second_stage(self, steps: int, noise: NoiseRange) -> RunParameters:
+        """The run that keeps this one's encoder and trains a new score network on ``noise``.
+
+        A score network trained at high noise has never seen the small noise that sampling ends
+        with, so it cannot draw samples; the authors' code retrains it on uniform t, which the
+        paper does not mention.
+        """
+        return self.updated(first_stage=self, steps=steps, noise=noise)
+
+
+def build_model(run: RunParameters, dataset: Dataset) -> RepresentationModel:
+    """A model with fresh weights, drawn from ``run.seed``; the global generator is untouched.
+
+    Raises:
+        ParameterError: the architecture does not fit the data.
+    """
+    shape, n_classes = dataset.shape, dataset.n_classes
+    if run.method == "csm" and run.latent_dim != n_classes:
+        raise ParameterError(
+            f"latent_dim = {run.latent_dim}: method 'csm' feeds the one-hot label, so latent_dim "
+            f"must be {dataset.name}'s number of classes, {n_classes}"
+        )
+    images_only = run.encoder != "mlp" or not run.score_network.startswith("mlp")
+    if len(shape) != 3 and images_only:
+        raise ParameterError(
+            f"dataset {dataset.name!r} holds vectors of shape {shape}: it takes encoder 'mlp' and "
+            "score_network 'mlp' or 'mlp-pixelwise'"
+        )
+    latent_dim = 0 if run.method == "dsm" else run.latent_dim
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        embedding = TimeEmbedding(run.noise, run.time_embedding)
+        size = {"width": run.width} if run.score_network.startswith("mlp") else {}
+        network = SCORE_NETWORKS[run.score_network](shape, latent_dim, embedding.dim, **size)
+        pixelwise = (
+            PixelwisePath(latent_dim, embedding.dim)
+            if run.score_network == "mlp-pixelwise"
+            else None
+        )
+        denoiser = Denoiser(network, embedding, run.sigma_data, latent_dim, pixelwise)
+        encoder = None
+        if run.method in ("drl", "vdrl"):
+            encoder = ENCODERS[run.encoder](
+                shape,
+                run.latent_dim,
+                probabilistic=run.method == "vdrl",
+                embedding_dim=embedding.dim if run.time_conditioned else None,
+            )
+    return RepresentationModel(
+        make_sde(run.sde, run.noise), denoiser, encoder, run.time_conditioned
+    )

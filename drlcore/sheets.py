@@ -1,0 +1,151 @@
+"""Sheets of images drawn from codes: the arrays behind the paper's sample figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drlcore.datasets import Dataset, load_dataset
+from drlcore.model import RepresentationModel
+from drlcore.probe import encode, read_at
+from drlcore.run import RunParameters
+from drlcore.sampling import Start, probability_flow_ode
+
+Arrays = dict[str, np.ndarray]
+GRID = 10
+SWAP_DIGITS = 4
+SWAP_SIGMAS = (0.5, 2.0, 10.0)
+SAME_CODE_SAMPLES = 100
+DIVERSITY_IMAGES, DIVERSITY_SAMPLES = 50, 20
+
+
+def latent_grid(run: RunParameters, model: RepresentationModel, steps: int) -> Arrays:
+    """10 x 10 samples over the first two coordinates of z (DRL Figs. 2, 3, 5-8).
+
+    The row is the second coordinate, descending; the column the first, ascending; each cell has
+    its own prior draw. A VDRL grid spans [-2, 2], the bulk of its prior N(0, 1). An L1 code has no
+    scale of its own (the paper's [-1, 1] belongs to its weights), so a DRL grid spans the central
+    95 % of the validation codes. Further coordinates stay at the codes' median.
+
+    Returns:
+        images uint8 (100, C, H, W); z1, z2 float32 (10,); nfe.
+    """
+    codes = encode(model, load_dataset(run.dataset).validation.x, read_at(run))
+    low, high = np.quantile(codes, [0.025, 0.975], axis=0)
+    if run.method == "vdrl":
+        low, high = np.full_like(low, -2.0), np.full_like(high, 2.0)
+    z1, z2 = (np.linspace(low[i], high[i], GRID, dtype=np.float32) for i in (0, 1))
+    z = np.tile(np.median(codes, axis=0), (GRID * GRID, 1)).astype(np.float32)
+    z[:, 0], z[:, 1] = np.tile(z1, GRID), np.repeat(z2[::-1], GRID)
+    images, nfe = _draw(run, model, torch.from_numpy(z), steps)
+    return {"images": images, "z1": z1, "z2": z2, "nfe": nfe}
+
+
+def swapped_codes(run: RunParameters, model: RepresentationModel, steps: int) -> Arrays:
+    """Noisy images of one digit denoised with the code of another (DRL Fig. 9).
+
+    For the first test images of digits 0 to 3 and each noise level in ``SWAP_SIGMAS`` inside the
+    range: the probability-flow ODE from xt of digit i under the code of digit j.
+
+    Returns:
+        clean (4, C, H, W), noisy (L, 4, C, H, W), images (L, 4, 4, C, H, W; i then j), all uint8;
+        sigmas float32 (L,); nfe.
+    """
+    dataset = load_dataset(run.dataset)
+    x0 = _one_of_each(dataset, SWAP_DIGITS)
+    codes = torch.from_numpy(encode(model, x0, read_at(run)))
+    generator = torch.Generator().manual_seed(run.seed)
+    noise = torch.randn(x0.shape, generator=generator)
+    sigmas = [s for s in SWAP_SIGMAS if run.noise.sigma_min <= s <= run.noise.sigma_max]
+    noisy, images, nfe = [], [], np.array(0)
+    for sigma in sigmas:
+        t = model.sde.t(torch.tensor(sigma))
+        xt = model.sde.perturb(x0, t.expand(len(x0)), noise)
+        start = (xt.repeat_interleave(SWAP_DIGITS, 0), float(t))
+        sheet, nfe = _draw(run, model, codes.repeat(SWAP_DIGITS, 1), steps, start)
+        noisy.append(_to_uint8(xt / model.sde.mean_coefficient(t)))
+        images.append(sheet.reshape(SWAP_DIGITS, SWAP_DIGITS, *dataset.shape))
+    return {
+        "clean": _to_uint8(x0),
+        "noisy": np.stack(noisy),
+        "images": np.stack(images),
+        "sigmas": np.array(sigmas, dtype=np.float32),
+        "nfe": nfe,
+    }
+
+
+def same_code(run: RunParameters, model: RepresentationModel, steps: int) -> Arrays:
+    """Many samples of one code, and how much samples of a code differ (DRL Fig. 10).
+
+    Returns:
+        images uint8 (100, C, H, W), samples of the code of the first test image;
+        source uint8 (C, H, W);
+        diversity float32 (50,): for each of the first 50 test images, the standard deviation of a
+        pixel over 20 samples of its code, root mean square over pixels, in data units;
+        error float32 (50,): root mean square distance of those samples to the image; nfe.
+    """
+    x0 = load_dataset(run.dataset).test.x[:DIVERSITY_IMAGES]
+    codes = torch.from_numpy(encode(model, x0, read_at(run)))
+    images, nfe = _draw(run, model, codes[:1].expand(SAME_CODE_SAMPLES, -1), steps)
+    draws, _ = _draw(run, model, codes.repeat_interleave(DIVERSITY_SAMPLES, 0), steps)
+    values = draws.reshape(len(x0), DIVERSITY_SAMPLES, -1).astype(np.float32) / 127.5 - 1
+    difference = values - x0.flatten(1).numpy()[:, None]
+    return {
+        "images": images,
+        "source": _to_uint8(x0[:1])[0],
+        "diversity": np.sqrt(values.var(axis=1).mean(axis=1)),
+        "error": np.sqrt(np.square(difference).mean(axis=(1, 2))),
+        "nfe": nfe,
+    }
+
+
+def reconstructions(run: RunParameters, model: RepresentationModel, steps: int) -> Arrays:
+    """Three samples from the code of one test image of each class.
+
+    Returns:
+        clean uint8 (K, C, H, W) and images uint8 (K, 3, C, H, W); nfe.
+    """
+    dataset = load_dataset(run.dataset)
+    x0 = _one_of_each(dataset, dataset.n_classes)
+    codes = torch.from_numpy(encode(model, x0, read_at(run)))
+    images, nfe = _draw(run, model, codes.repeat_interleave(3, 0), steps)
+    return {
+        "clean": _to_uint8(x0),
+        "images": images.reshape(len(x0), 3, *dataset.shape),
+        "nfe": nfe,
+    }
+
+
+def codes_of_test(run: RunParameters, model: RepresentationModel) -> Arrays:
+    """Codes of all test images: float32 (N, latent_dim)."""
+    return {"codes": encode(model, load_dataset(run.dataset).test.x, read_at(run))}
+
+
+def _draw(
+    run: RunParameters,
+    model: RepresentationModel,
+    z: Tensor,
+    steps: int,
+    start: Start | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probability-flow ODE samples of the codes ``z``, uint8, and the NFE."""
+    device = next(model.parameters()).device
+    shape = (len(z), *load_dataset(run.dataset).shape)
+    generator = torch.Generator().manual_seed(run.seed)
+    if start is not None:
+        start = (start[0].to(device), start[1])
+    samples = probability_flow_ode(
+        model.sde, model.denoise, z.to(device), shape, steps, generator, start
+    )
+    return _to_uint8(samples.x), np.array(samples.nfe)
+
+
+def _to_uint8(x: Tensor) -> np.ndarray:
+    return ((x.cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
+
+
+def _one_of_each(dataset: Dataset, n: int) -> Tensor:
+    """The first test image of each of the first ``n`` classes."""
+    first = [int((dataset.test.y == c).nonzero()[0]) for c in range(n)]
+    return dataset.test.x[first]

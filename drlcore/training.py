@@ -1,0 +1,220 @@
+"""One training loop for every method and scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from drlcore.checkpoint import load_tensors, save_tensors
+from drlcore.datasets import Dataset
+from drlcore.errors import TrainingError
+from drlcore.loss import objective
+from drlcore.model import RepresentationModel
+from drlcore.run import RunParameters
+
+HISTORY = ("step", "loss", "score_loss", "penalty", "encoder_gradient", "score_gradient")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """``auto``: CUDA if there is one, else Apple's MPS, else the CPU; or the device named."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def train(
+    run: RunParameters,
+    model: RepresentationModel,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    frozen_encoder: bool = False,
+    progress: bool = True,
+    checkpoint_seconds: float = 20.0,
+    on_step: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """Train ``model`` in place and leave the moving average (EMA) of its weights in it.
+
+    Adam, linear warm-up, gradient clipping, EMA with decay min(ema_decay, (1+n)/(10+n)). The
+    random stream is one CPU generator seeded by ``run.seed``; with the same parameters, data and
+    machine the final weights are the same bits, also when a killed run is continued: the state
+    is saved to ``folder`` every ``checkpoint_seconds``, and a later call resumes from it.
+
+    Args:
+        folder: holds the resume files while training lasts.
+        frozen_encoder: train the score network only.
+        progress: show a progress bar.
+        on_step: called after each step with its number; may raise to stop.
+
+    Returns:
+        History, one row every 50 steps and at the end: means of the loss and its parts since the
+        row before, and the gradient norms into encoder and score network at that step.
+
+    Raises:
+        TrainingError: the loss is not finite; names step, sigma and last good checkpoint.
+        ArtefactError: a checkpoint cannot be written or is corrupt.
+    """
+    torch.set_num_threads(run.threads)
+    device = next(model.parameters()).device
+    images = dataset.train.x[: run.train_images]
+    labels = dataset.train.y[: run.train_images]
+    if frozen_encoder and model.encoder is not None:
+        model.encoder.requires_grad_(False)
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    average = {name: p.detach().clone() for name, p in trained.items()}
+    optimiser = torch.optim.Adam(trained.values(), lr=run.learning_rate, fused=True)
+    generator = torch.Generator().manual_seed(run.seed)
+    torch.manual_seed(run.seed)  # dropout draws from the global generator
+    rows: list[list[float]] = []
+    sums = torch.zeros(3)
+    state = _ResumeState(folder, model, average, optimiser, generator)
+    first, rows, sums = state.load()
+    model.train()
+    if frozen_encoder and model.encoder is not None:
+        model.encoder.eval()
+    saved = monotonic()
+    bar = tqdm(
+        range(first, run.steps),
+        initial=first,
+        total=run.steps,
+        desc=f"{run.method} {run.noise.label} seed {run.seed}",
+        disable=not progress,
+        leave=False,
+    )
+    for step in bar:
+        for group in optimiser.param_groups:
+            group["lr"] = run.learning_rate * min(1.0, (step + 1) / max(1, run.warmup_steps))
+        chosen = torch.randint(len(images), (run.batch_size,), generator=generator)
+        t = model.sde.draw_t(run.batch_size, generator).to(device)
+        loss = objective(
+            model,
+            images[chosen].to(device),
+            labels[chosen].to(device),
+            t,
+            generator,
+            run.method,
+            run.lambda_z,
+            run.weighting,
+        )
+        parts = torch.stack([loss.total, loss.score.mean(), loss.penalty]).detach().cpu()
+        if not torch.isfinite(parts[0]):
+            _stop_on_nonfinite(step, model, t, loss.score.detach(), state)
+        optimiser.zero_grad(set_to_none=True)
+        loss.total.backward()
+        sums += parts
+        if (step + 1) % 50 == 0 or step + 1 == run.steps:
+            since = step - (int(rows[-1][0]) if rows else 0) + 1
+            norms = [_gradient_norm(m) for m in (model.encoder, model.denoiser)]
+            rows.append([step + 1, *(sums / since).tolist(), *norms])
+            sums = torch.zeros(3)
+            bar.set_postfix(loss=f"{rows[-1][1]:.4g}", refresh=False)
+        torch.nn.utils.clip_grad_norm_(trained.values(), run.clip_norm)
+        optimiser.step()
+        decay = min(run.ema_decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(average.values()), list(trained.values()), 1 - decay)
+        if on_step is not None:
+            on_step(step + 1)
+        if monotonic() - saved > checkpoint_seconds and step + 1 < run.steps:
+            state.save(step + 1, rows, sums)
+            saved = monotonic()
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(average[name])
+    model.eval().requires_grad_(False)
+    return pd.DataFrame(rows, columns=list(HISTORY)).astype({"step": int})
+
+
+class _ResumeState:
+    """Everything the next step depends on, in one safetensors file: one write, one state."""
+
+    def __init__(
+        self,
+        folder: Path,
+        model: RepresentationModel,
+        average: dict[str, Tensor],
+        optimiser: torch.optim.Optimizer,
+        generator: torch.Generator,
+    ) -> None:
+        self.tensors = folder / "resume.safetensors"
+        self.model, self.average = model, average
+        self.optimiser, self.generator = optimiser, generator
+        self.last_good: int | None = None
+
+    def save(self, step: int, rows: list[list[float]], sums: Tensor) -> None:
+        """Write the state after ``step``; one with a broken weight is not good, so not kept."""
+        if not all(torch.isfinite(p).all() for p in self.model.parameters()):
+            return
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        for index, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
+        tensors["generator"] = self.generator.get_state()
+        tensors["global_generator"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["cuda_generator"] = torch.cuda.get_rng_state()
+        tensors["sums"] = sums
+        tensors["rows"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(HISTORY))
+        tensors["step"] = torch.tensor(step)
+        save_tensors(self.tensors, tensors)
+        self.last_good = step
+
+    def load(self) -> tuple[int, list[list[float]], Tensor]:
+        if not self.tensors.is_file():
+            return 0, [], torch.zeros(3)
+        tensors = load_tensors(self.tensors)
+        self.model.load_state_dict(_under("model.", tensors))
+        for name, value in _under("average.", tensors).items():
+            self.average[name].copy_(value)
+        restored = self.optimiser.state_dict()
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("adam.", tensors).items():
+            index, key = name.split(".")
+            moments.setdefault(int(index), {})[key] = value
+        restored["state"] = moments
+        self.optimiser.load_state_dict(restored)
+        self.generator.set_state(tensors["generator"])
+        torch.set_rng_state(tensors["global_generator"])
+        if "cuda_generator" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["cuda_generator"])
+        self.last_good = int(tensors["step"])
+        return self.last_good, tensors["rows"].tolist(), tensors["sums"]
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _gradient_norm(module: torch.nn.Module | None) -> float:
+    if module is None:
+        return 0.0
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    return float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
+
+
+def _stop_on_nonfinite(
+    step: int, model: RepresentationModel, t: Tensor, score: Tensor, state: _ResumeState
+) -> None:
+    sigma = model.sde.sigma(t)[~torch.isfinite(score)]
+    where = (
+        f"sigma from {float(sigma.min()):.4g} to {float(sigma.max()):.4g}"
+        if len(sigma)
+        else "the penalty on z, not the score"
+    )
+    kept = (
+        f"the last good checkpoint is step {state.last_good} in {state.tensors}"
+        if state.last_good
+        else "no checkpoint had been written yet"
+    )
+    raise TrainingError(
+        f"the loss is not finite at step {step + 1} ({where}); {kept}. Lower learning_rate, raise "
+        "sigma_min, or lower clip_norm"
+    )

@@ -1,0 +1,288 @@
+"""Training: same seed same bits, resume after any kill, NaN and full disk stop with a reason."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from drlcore import checkpoint, store
+from drlcore.datasets import load_dataset
+from drlcore.errors import ArtefactError, TrainingError
+from drlcore.noise_range import NoiseRange
+from drlcore.run import RunParameters, build_model
+from drlcore.training import HISTORY, train
+
+RUN = RunParameters(dataset="digits", steps=60, batch_size=32, warmup_steps=5)
+DIGITS = load_dataset("digits")
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def weights(run: RunParameters, folder: Path, **options: object) -> dict[str, torch.Tensor]:
+    model = build_model(run, DIGITS)
+    train(run, model, DIGITS, folder, progress=False, **options)  # type: ignore[arg-type]
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_same_seed_same_bits_and_another_seed_others(tmp_path: Path) -> None:
+    first = weights(RUN, tmp_path)
+    assert same(first, weights(RUN, tmp_path))
+    assert not same(first, weights(RUN.updated(seed=1), tmp_path))
+
+
+def test_loss_falls_and_history_says_so(tmp_path: Path) -> None:
+    run = RUN.updated(steps=200)
+    model = build_model(run, DIGITS)
+    history = train(run, model, DIGITS, tmp_path, progress=False)
+    assert list(history.columns) == list(HISTORY)
+    assert history.step.tolist() == [50, 100, 150, 200]
+    assert history.loss.iloc[-1] < 0.7 * history.loss.iloc[0]
+    assert (history.encoder_gradient > 0).all()
+
+
+def test_history_is_the_mean_since_the_row_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    original = sys.modules["drlcore.training"].objective  # type: ignore[attr-defined]
+
+    def spy(*args: object, **kwargs: object) -> object:
+        loss = original(*args, **kwargs)
+        seen.append(float(loss.total.detach()))
+        return loss
+
+    monkeypatch.setattr("drlcore.training.objective", spy)
+    history = train(RUN, build_model(RUN, DIGITS), DIGITS, tmp_path, progress=False)
+    assert history.step.tolist() == [50, 60]
+    expected = [sum(seen[:50]) / 50, sum(seen[50:]) / 10]
+    assert history.loss.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_average_is_the_moving_average_of_the_weights(tmp_path: Path) -> None:
+    run = RUN.updated(steps=3, ema_decay=0.25)
+    model = build_model(run, DIGITS)
+    name, parameter = next(iter(model.named_parameters()))
+    average = parameter.detach().clone()
+
+    def follow(step: int) -> None:
+        n = step - 1
+        decay = min(0.25, (1 + n) / (10 + n))
+        average.copy_(decay * average + (1 - decay) * parameter.detach())
+
+    train(run, model, DIGITS, tmp_path, progress=False, on_step=follow)
+    assert torch.allclose(dict(model.named_parameters())[name], average, atol=1e-7)
+
+
+@pytest.mark.parametrize("at", [1, 33, 59])
+@pytest.mark.parametrize("method", ["drl", "vdrl"])
+def test_interrupted_run_ends_on_the_same_bits(tmp_path: Path, at: int, method: str) -> None:
+    run = RUN.updated(method=method, lambda_z=1e-3)
+    whole = weights(run, tmp_path / "whole")
+
+    def kill(step: int) -> None:
+        if step == at + 1:
+            raise Killed
+
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    with pytest.raises(Killed):
+        weights(run, folder, checkpoint_seconds=0, on_step=kill)
+    assert (folder / "resume.safetensors").is_file()
+    steps: list[int] = []
+    assert same(whole, weights(run, folder, on_step=steps.append))
+    assert steps[0] == at + 1  # it went on, it did not start again
+
+
+CHILD = """
+import sys, torch
+from drlcore import training
+from drlcore.run import RunParameters
+from drlcore.store import load_or_train
+training.train.__kwdefaults__["checkpoint_seconds"] = 0.1
+load_or_train(RunParameters.from_json(sys.argv[1]), progress=False, device="cpu")
+"""
+
+
+def test_kill_9_and_resume_give_the_same_sha256(tmp_path: Path) -> None:
+    run = RUN.updated(steps=400)
+    text = run.model_dump_json()
+
+    def start(folder: Path) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "DRLCORE_OUTPUT": str(folder)}
+        return subprocess.Popen([sys.executable, "-c", CHILD, text], env=environment)
+
+    assert start(tmp_path / "whole").wait() == 0
+    killed = tmp_path / "killed"
+    process = start(killed)
+    resume = killed / "data" / "runs" / run.key / "resume.safetensors"
+    deadline = time.monotonic() + 60
+    while not resume.is_file() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert resume.is_file()
+    assert not resume.with_name("weights.safetensors").exists()
+    assert start(killed).wait() == 0
+    files = [
+        folder / "data" / "runs" / run.key / "weights.safetensors"
+        for folder in (tmp_path / "whole", killed)
+    ]
+    assert checkpoint.file_sha256(files[0]) == checkpoint.file_sha256(files[1])
+    assert not resume.exists()
+
+
+def test_nan_stops_with_step_sigma_and_last_checkpoint(tmp_path: Path) -> None:
+    run = RUN.updated(noise=NoiseRange().single(2.0))
+    model = build_model(run, DIGITS)
+
+    def poison(step: int) -> None:
+        if step == 7:
+            with torch.no_grad():
+                next(model.denoiser.parameters()).fill_(float("nan"))
+
+    with pytest.raises(TrainingError) as caught:
+        train(
+            run, model, DIGITS, tmp_path, progress=False, checkpoint_seconds=0, on_step=poison
+        )  # fmt: skip
+    message = str(caught.value)
+    assert "step 8" in message and "sigma from 2 to 2" in message
+    assert "last good checkpoint is step 6" in message  # step 7 broke the weights
+    assert "resume.safetensors" in message
+
+
+def test_nan_before_any_checkpoint_says_so(tmp_path: Path) -> None:
+    model = build_model(RUN, DIGITS)
+    with torch.no_grad():
+        next(model.denoiser.parameters()).fill_(float("nan"))
+    with pytest.raises(TrainingError, match="no checkpoint had been written yet"):
+        train(RUN, model, DIGITS, tmp_path, progress=False)
+
+
+def test_checkpoint_never_holds_nonfinite_weights(tmp_path: Path) -> None:
+    model = build_model(RUN, DIGITS)
+
+    def poison(step: int) -> None:
+        if step == 7:
+            with torch.no_grad():
+                next(model.denoiser.parameters()).fill_(float("nan"))
+
+    with pytest.raises(TrainingError):
+        train(RUN, model, DIGITS, tmp_path, progress=False, checkpoint_seconds=0, on_step=poison)
+    kept = checkpoint.load_tensors(tmp_path / "resume.safetensors")
+    assert all(torch.isfinite(v).all() for k, v in kept.items() if k.startswith("model."))
+
+
+def test_second_stage_keeps_the_encoder(output: Path) -> None:
+    first = RUN.updated(noise=NoiseRange().single(5.0), steps=20)
+    second = first.second_stage(30, NoiseRange())
+    model = store.load_or_train(second, progress=False, device="cpu")
+    kept = store.load_or_train(first, progress=False, device="cpu")
+    assert model.encoder is not None and kept.encoder is not None
+    assert same(model.encoder.state_dict(), kept.encoder.state_dict())
+    assert not same(model.denoiser.state_dict(), kept.denoiser.state_dict())
+    assert (store.history(second).encoder_gradient == 0).all()
+
+
+def test_run_card_names_everything(output: Path) -> None:
+    store.load_or_train(RUN.updated(steps=5), progress=False, device="cpu")
+    run = RUN.updated(steps=5)
+    card = checkpoint.load_json(store.folder(run) / "run.json")
+    assert RunParameters.from_json(json.dumps(card["parameters"])) == run
+    assert card["weights"]["kind"] == "ema"
+    assert card["weights"]["sha256"] == checkpoint.file_sha256(
+        store.folder(run) / "weights.safetensors"
+    )
+    assert card["data"] == {"name": "digits", "checksum": DIGITS.checksum}
+    assert card["environment"]["torch"] == torch.__version__
+    assert card["key"] == run.key == store.folder(run).name
+
+
+def test_second_call_loads_and_does_not_train(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RUN.updated(steps=5)
+    first = store.load_or_train(run, progress=False, device="cpu")
+    monkeypatch.setattr(store, "train", lambda *_, **__: pytest.fail("trained again"))
+    again = store.load_or_train(run, progress=False, device="cpu")
+    assert same(first.state_dict(), again.state_dict())
+
+
+def test_corrupt_weights_are_refused(output: Path) -> None:
+    run = RUN.updated(steps=5)
+    store.load_or_train(run, progress=False, device="cpu")
+    path = store.folder(run) / "weights.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ArtefactError, match="expected sha256 .*, found .*delete it"):
+        store.load_or_train(run, progress=False, device="cpu")
+
+
+def test_weights_of_other_data_are_refused(output: Path) -> None:
+    run = RUN.updated(steps=5)
+    store.load_or_train(run, progress=False, device="cpu")
+    card = checkpoint.load_json(store.folder(run) / "run.json")
+    card["data"]["checksum"] = "0" * 16
+    checkpoint.save_json(store.folder(run) / "run.json", card)
+    with pytest.raises(ArtefactError, match="checksum 0000"):
+        store.load_or_train(run, progress=False, device="cpu")
+
+
+def test_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.csv"
+    checkpoint.write_atomically(path, lambda p: p.write_text("old"))
+
+    def full(p: Path) -> None:
+        p.write_text("ha")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(ArtefactError, match=r"table\.csv.*No space left"):
+        checkpoint.write_atomically(path, full)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_missing_and_corrupt_json(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="missing"):
+        checkpoint.load_json(tmp_path / "run.json")
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ArtefactError, match="corrupt"):
+        checkpoint.load_json(tmp_path / "run.json")
+
+
+def test_tensors_round_trip(tmp_path: Path) -> None:
+    tensors = {"a": torch.randn(3, 4), "n": torch.tensor(7), "b": torch.zeros(0, 2)}
+    checkpoint.save_tensors(tmp_path / "t.safetensors", tensors)
+    assert same(tensors, checkpoint.load_tensors(tmp_path / "t.safetensors"))
+
+
+def test_products_are_stored_and_read_back(output: Path) -> None:
+    from drlcore.products import codes, metrics
+
+    run = RUN.updated(steps=5)
+    table, arrays = metrics(run), codes(run)
+    assert table.path is None
+    with pytest.raises(ArtefactError, match="has not been computed"):
+        _ = table.sha256
+    computed, stored = table.load(progress=False), table.load(progress=False)
+    pd.testing.assert_frame_equal(computed, stored)
+    assert arrays.load()["codes"].shape == (360, 2)
+    (store.folder(run) / "codes.safetensors").write_bytes(b"junk")
+    with pytest.raises(ArtefactError, match="corrupt"):
+        arrays.load()
