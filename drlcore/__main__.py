@@ -1,0 +1,52 @@
+"""Steps of the batch workflow: ``python -m drlcore train|evaluate|manifest|publish``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
+from drlcore.experiments import EXPERIMENTS, Experiment
+from drlcore.figures import write_manifest
+from drlcore.publish import publish
+from drlcore.store import load_or_train
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one step; 1 and one line on stderr if it cannot be done."""
+    parser = argparse.ArgumentParser(prog="drlcore", description=__doc__)
+    steps = parser.add_subparsers(dest="step", required=True)
+    for name in ("train", "evaluate"):
+        step = steps.add_parser(name, help=f"{name} runs of a notebook's experiment")
+        step.add_argument("notebook", choices=sorted(EXPERIMENTS))
+        step.add_argument("parameters", help="resolved parameters of the experiment, as JSON")
+        step.add_argument("keys", nargs="+", help="keys of the runs")
+    manifest = steps.add_parser("manifest", help="list the figures of a preset")
+    manifest.add_argument("preset")
+    steps.add_parser("publish", help="commit-ready copies of the last laptop run")
+    asked = parser.parse_args(arguments)
+    try:
+        if asked.step == "manifest":
+            print(f"{len(write_manifest(asked.preset))} figures listed")
+        elif asked.step == "publish":
+            publish()
+        else:
+            experiment = EXPERIMENTS[asked.notebook].from_json(asked.parameters)
+            _do(asked.step, experiment, set(asked.keys))
+    except (ArtefactError, DataError, ParameterError, TrainingError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _do(step: str, experiment: Experiment, keys: set[str]) -> None:
+    for run in experiment.runs():
+        if run.key in keys and step == "train":
+            load_or_train(run)
+    for product in experiment.products():
+        if product.run.key in keys and step == "evaluate":
+            product.load()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

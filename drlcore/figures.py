@@ -1,0 +1,155 @@
+"""Figures that know their origin, and the manifest that lists them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import nbformat
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from drlcore import paths
+from drlcore.checkpoint import code_version, file_sha256, write_atomically
+from drlcore.datasets import load_dataset
+from drlcore.experiments import Experiment
+from drlcore.products import Product
+
+# Every figure: notebook -> name -> what it stands for (ICLR-2022 figure numbers).
+FIGURES: dict[str, dict[str, str]] = {
+    "00_start_here": {"idea": "Fig. 1, the scheme in pictures"},
+    "01_forward_sde": {
+        "forward_process": "what each noise level erases",
+        "sde_schedules": "VE, VP and sub-VP on one noise range",
+        "t_samplers": "which noise levels each t-sampler trains on",
+    },
+    "02_score_matching_floor": {
+        "prop1_terms": "Prop. 1, three terms by noise level",
+        "factor_gain": "which factor each noise level rewards",
+    },
+    "03_train_drl": {
+        "latent_drl": "Figs. 2 and 7, DRL at uniform t and at uniform sigma",
+        "latent_vdrl": "Figs. 5 and 3, VDRL at uniform t and at uniform sigma",
+        "code_usage": "Sec. 3, loss with own, shuffled, constant and no code",
+        "swapped_codes": "Fig. 9, denoising with another image's code",
+        "same_code": "Fig. 10, samples of one code by latent dimension",
+    },
+    "04_noise_dial": {
+        "noise_dial": "Fig. 11 and the headline: class and detail by noise level",
+        "dial_factors": "every factor by noise level",
+        "dial_codes": "test codes across the dial",
+        "dial_samples": "samples from the codes across the dial",
+        "toy_dial": "the dial where the answer is known",
+    },
+    "05_claims": {},
+}
+METADATA_KEY = "drlcore"
+MANIFEST = "manifest.csv"
+
+
+def save_figure(
+    figure: Figure,
+    name: str,
+    experiment: Experiment,
+    inputs: Sequence[Product[Any]] = (),
+    result: str | None = None,
+) -> Path:
+    """Write ``figures/<preset>/<name>.png`` and ``.pdf`` with their origin in the metadata.
+
+    Args:
+        name: one of ``FIGURES`` of the experiment's notebook.
+        experiment: the resolved parameters.
+        inputs: the products it draws from.
+        result: the name of the result table it draws from, if it does.
+
+    Raises:
+        KeyError: a name that the registry does not have.
+    """
+    shows = FIGURES[experiment.notebook][name]
+    runs = [product.run for product in inputs]
+    read = {f"{product.run.key}/{product.file}": product.sha256 for product in inputs}
+    if result is not None:
+        table = paths.results(experiment.preset) / f"{result}.csv"
+        read[f"results/{experiment.preset}/{result}.csv"] = file_sha256(table)
+    dataset = getattr(experiment, "dataset", "toy")
+    seeds = sorted({run.seed for run in runs} | {getattr(experiment, "seed", 0)})
+    origin = {
+        "figure": name,
+        "shows": shows,
+        "notebook": experiment.notebook,
+        "source": source_fingerprint(experiment.notebook),
+        "parameters": json.loads(experiment.model_dump_json()),
+        "seeds": list(getattr(experiment, "seeds", seeds)),
+        "dataset": dataset,
+        "data_checksum": load_dataset(dataset).checksum,
+        "version": code_version(),
+        "inputs": read,
+    }
+    text = json.dumps(origin, sort_keys=True)
+    path = paths.figures(experiment.preset) / f"{name}.png"
+    with mpl.rc_context({"svg.hashsalt": name}):
+        write_atomically(
+            path,
+            lambda temporary: figure.savefig(
+                temporary, format="png", metadata={"Title": name, METADATA_KEY: text}
+            ),
+        )
+        write_atomically(
+            path.with_suffix(".pdf"),
+            lambda temporary: figure.savefig(
+                temporary,
+                format="pdf",
+                metadata={"Title": name, "Keywords": text, "CreationDate": None},
+            ),
+        )
+    return path
+
+
+def origin_of(path: Path) -> dict[str, Any]:
+    """The origin stored in a PNG. Raises KeyError if it was not written by ``save_figure``."""
+    with Image.open(path) as image:
+        return dict(json.loads(image.info[METADATA_KEY]))
+
+
+def source_fingerprint(notebook: str) -> str:
+    """12 hex digits of the SHA-256 of what draws a figure: the notebook's code and the style.
+
+    The parameters cell is left out; its values are in the metadata as resolved.
+    """
+    cells = nbformat.read(paths.root() / "notebooks" / f"{notebook}.ipynb", as_version=4).cells
+    code = [
+        cell.source
+        for cell in cells
+        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", [])
+    ]
+    here = Path(__file__).parent
+    code += [(here / name).read_text() for name in ("plotting.py", "drl.mplstyle")]
+    return hashlib.sha256("\n".join(code).encode()).hexdigest()[:12]
+
+
+def write_manifest(preset: str) -> pd.DataFrame:
+    """List every PNG of ``figures/<preset>`` with its origin in ``manifest.csv`` beside them."""
+    folder = paths.figures(preset)
+    rows = []
+    for path in sorted(folder.glob("*.png")):
+        origin = origin_of(path)
+        rows.append(
+            {
+                "file": path.name,
+                "sha256": file_sha256(path),
+                **{k: origin[k] for k in ("shows", "notebook", "source", "dataset")},
+                "data_checksum": origin["data_checksum"],
+                "version": origin["version"],
+                "seeds": " ".join(map(str, origin["seeds"])),
+                "parameters": json.dumps(origin["parameters"], sort_keys=True),
+                "inputs": len(origin["inputs"]),
+            }
+        )
+    manifest = pd.DataFrame(rows)
+    write_atomically(folder / MANIFEST, lambda temporary: manifest.to_csv(temporary, index=False))
+    return manifest

@@ -1,0 +1,105 @@
+"""Three scales of the same experiments; they differ in numbers only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from drlcore.parameters import Parameters
+from drlcore.run import EncoderName, ScoreNetworkName
+from drlcore.time_embedding import TimeEmbeddingKind
+
+PresetName = Literal["smoke", "laptop", "paper"]
+
+
+class Preset(Parameters):
+    """The numbers of one scale.
+
+    Attributes:
+        encoder, score_network, time_embedding: architectures for images.
+        width: of the MLP score network where codes are measured.
+        sampler_width: of the MLP score network where samples are drawn.
+        batch_size, learning_rate, warmup_steps, ema_decay, train_images: see RunParameters.
+        steps: of a model whose code is measured.
+        sampler_steps: of a model that is sampled from, and of every second stage.
+        nfe_steps: noise levels of the probability-flow ODE.
+        n_levels, n_seeds: of the noise dial.
+        latent_dims: of the diversity figure.
+        toy_steps, toy_levels: of the toy dial; it uses ``n_seeds`` too.
+        monte_carlo: draws for expectations on the toy set.
+        runs_per_job: how many trainings one batch job does, one after another.
+    """
+
+    encoder: EncoderName = "conv"
+    score_network: ScoreNetworkName = "mlp-pixelwise"
+    time_embedding: TimeEmbeddingKind = "log_sigma"
+    width: int = 128
+    sampler_width: int = 256
+    batch_size: int = 128
+    learning_rate: float = 1.5e-3
+    warmup_steps: int = 100
+    ema_decay: float = 0.995
+    train_images: int | None = None
+    steps: int = Field(ge=1)
+    sampler_steps: int = Field(ge=1)
+    nfe_steps: int = Field(ge=1)
+    n_levels: int = Field(ge=2)
+    n_seeds: int = Field(ge=1)
+    latent_dims: tuple[int, ...]
+    toy_steps: int = Field(ge=1)
+    toy_levels: int = Field(ge=2)
+    monte_carlo: int = Field(ge=100)
+    runs_per_job: int = Field(ge=1)
+
+
+PRESETS: dict[PresetName, Preset] = {
+    # Seconds: proves that everything runs. Its numbers mean nothing.
+    "smoke": Preset(
+        steps=20,
+        sampler_steps=20,
+        nfe_steps=4,
+        warmup_steps=5,
+        train_images=2000,
+        n_levels=3,
+        n_seeds=2,
+        latent_dims=(2, 4),
+        toy_steps=50,
+        toy_levels=4,
+        monte_carlo=2000,
+        runs_per_job=20,
+    ),
+    # Minutes on two CPU cores: small networks, enough training to see the paper's effects.
+    "laptop": Preset(
+        steps=1800,
+        sampler_steps=3000,
+        nfe_steps=18,
+        n_levels=9,
+        n_seeds=3,
+        latent_dims=(2, 4, 8, 16),
+        toy_steps=1500,
+        toy_levels=12,
+        monte_carlo=100_000,
+        runs_per_job=1,
+    ),
+    # A GPU: the networks and steps of the authors' MNIST code (JAX, first commit f208912).
+    "paper": Preset(
+        encoder="mnist-paper",
+        score_network="mnist-paper",
+        time_embedding="positional",
+        batch_size=128,
+        learning_rate=2e-4,
+        warmup_steps=5000,
+        ema_decay=0.9999,
+        steps=80_000,
+        sampler_steps=80_000,
+        nfe_steps=50,
+        n_levels=21,
+        n_seeds=5,
+        latent_dims=(2, 4, 8, 16, 32),
+        toy_steps=10_000,
+        toy_levels=21,
+        monte_carlo=1_000_000,
+        runs_per_job=1,
+    ),
+}

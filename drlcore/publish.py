@@ -1,0 +1,58 @@
+"""Copy what belongs in git out of a finished laptop run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from drlcore import paths
+from drlcore.errors import ArtefactError
+from drlcore.experiments import EXPERIMENTS, SETTINGS, LatentSpace
+from drlcore.presets import PresetName
+
+PRESET: PresetName = "laptop"
+LIMIT_MB = 30
+
+
+def publish() -> None:
+    """Refresh ``data/artefacts`` and ``notebooks`` from the last laptop run.
+
+    Committed are every product and history that a notebook reads, the run cards, and the weights
+    of notebook 03's sampled models, to play with. Figures and result tables are already in place.
+
+    Raises:
+        ArtefactError: something has not been computed, or the artefacts exceed 30 MB.
+    """
+    target = paths.artefacts()
+    staged = target.with_name("artefacts.staged")
+    shutil.rmtree(staged, ignore_errors=True)
+    for experiment in (cls(preset=PRESET) for cls in EXPERIMENTS.values()):
+        for run in experiment.runs():
+            for file in ("run.json", "history.csv"):
+                _copy(paths.runs() / run.key / file, staged)
+        for product in experiment.products():
+            _copy(paths.runs() / product.run.key / product.file, staged)
+    space = LatentSpace(preset=PRESET)
+    for method, t_sampler in SETTINGS:
+        _copy(paths.runs() / space.sampler(method, t_sampler).key / "weights.safetensors", staged)
+    size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file()) / 1e6
+    if size > LIMIT_MB:
+        raise ArtefactError(f"the artefacts take {size:.1f} MB, at most {LIMIT_MB} are committed")
+    shutil.rmtree(target, ignore_errors=True)
+    staged.rename(target)
+    for notebook in EXPERIMENTS:
+        shutil.copy(executed(PRESET, notebook), paths.root() / "notebooks" / f"{notebook}.ipynb")
+    print(f"{size:.1f} MB of artefacts, {len(EXPERIMENTS)} notebooks")
+
+
+def executed(preset: str, notebook: str) -> Path:
+    """Where the batch run leaves an executed notebook."""
+    return paths.output() / "data" / "runs" / "notebooks" / preset / f"{notebook}.ipynb"
+
+
+def _copy(source: Path, staged: Path) -> None:
+    if not source.is_file():
+        raise ArtefactError(f"{source} is missing: run 'make reproduce' first")
+    target = staged / source.parent.name / source.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
