@@ -87,8 +87,32 @@ class ConvEncoder(nn.Module):
         return self.head(nn.functional.silu(_join(self.trunk(x0), self.time, embedding)))
 
 
+class FourierFeatures(nn.Module):
+    """x, and sine and cosine of 2 pi f x for f = 2^-5 ... 2^4 cycles a unit (Tancik et al. 2020).
+
+    A plain MLP learns coarse structure long before fine; with these, structure of every scale from
+    1/16 to 32 units is equally near.
+
+    Shape: (B, d) -> (B, 21 d).
+    """
+
+    frequencies: Tensor
+    factor = 21
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", 2.0 ** torch.arange(-5, 5), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        angle = (2 * math.pi * x[:, :, None] * self.frequencies).flatten(1)
+        return torch.cat([x, angle.sin(), angle.cos()], dim=1)
+
+
 class MLPEncoder(nn.Module):
-    """Two hidden layers, for vectors such as the toy set. Arguments as for ConvEncoder."""
+    """Fourier features and two hidden layers, for vectors such as the toy set.
+
+    Arguments as for ConvEncoder.
+    """
 
     def __init__(
         self,
@@ -101,7 +125,11 @@ class MLPEncoder(nn.Module):
         super().__init__()
         flat = math.prod(shape)
         self.trunk = nn.Sequential(
-            nn.Flatten(), nn.Linear(flat, width), nn.SiLU(), nn.Linear(width, width)
+            nn.Flatten(),
+            FourierFeatures(),
+            nn.Linear(FourierFeatures.factor * flat, width),
+            nn.SiLU(),
+            nn.Linear(width, width),
         )
         self.time = nn.Linear(embedding_dim, width) if embedding_dim is not None else None
         self.head = CodeHead(width, latent_dim, probabilistic)

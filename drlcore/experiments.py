@@ -313,7 +313,7 @@ class NoiseDial(ImageExperiment):
                 method="vdrl",
                 noise=self.toy_noise.single(sigma),
                 encoder="mlp",
-                score_network="mlp",
+                score_network="mlp-fourier",
                 width=64,
                 sigma_data=TOY_SIGMA_DATA,
                 lambda_z=TOY_LAMBDA_KL,
@@ -417,7 +417,6 @@ def plan(settings: Mapping[str, Any]) -> dict[str, Experiment]:
 def papermill_arguments(experiment: Experiment) -> str:
     """The ``-p name value`` that give a notebook this experiment: all but its defaults."""
     given = experiment.model_dump(mode="json", exclude_defaults=True)
-    given["preset"] = experiment.preset
     return " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in given.items())
 
 

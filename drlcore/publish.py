@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import nbformat
+
 from drlcore import paths
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, SETTINGS, LatentSpace
@@ -40,8 +42,13 @@ def publish() -> None:
         raise ArtefactError(f"the artefacts take {size:.1f} MB, at most {LIMIT_MB} are committed")
     shutil.rmtree(target, ignore_errors=True)
     staged.rename(target)
-    for notebook in EXPERIMENTS:
-        shutil.copy(executed(PRESET, notebook), paths.root() / "notebooks" / f"{notebook}.ipynb")
+    for name in EXPERIMENTS:
+        notebook = nbformat.read(executed(PRESET, name), as_version=4)
+        notebook.metadata.pop("papermill", None)  # machine paths and times
+        for cell in notebook.cells:
+            cell.metadata.pop("papermill", None)
+            cell.metadata.pop("execution", None)
+        nbformat.write(notebook, paths.root() / "notebooks" / f"{name}.ipynb")
     print(f"{size:.1f} MB of artefacts, {len(EXPERIMENTS)} notebooks")
 
 

@@ -26,7 +26,7 @@ from drlcore.time_embedding import TimeEmbedding, TimeEmbeddingKind
 from drlcore.unet import UNet
 
 EncoderName = Literal["conv", "mlp", "mnist-paper", "wrn-28-2"]
-ScoreNetworkName = Literal["mlp", "mlp-pixelwise", "unet", "mnist-paper", "ncsnpp-small"]
+ScoreNetworkName = Literal["mlp-fourier", "mlp-pixelwise", "unet", "mnist-paper", "ncsnpp-small"]
 
 ENCODERS: dict[EncoderName, type] = {
     "conv": ConvEncoder,
@@ -35,7 +35,7 @@ ENCODERS: dict[EncoderName, type] = {
     "wrn-28-2": WideResNetEncoder,
 }
 SCORE_NETWORKS: dict[ScoreNetworkName, type] = {
-    "mlp": MLPScoreNetwork,
+    "mlp-fourier": MLPScoreNetwork,
     "mlp-pixelwise": MLPScoreNetwork,
     "unet": UNet,
     "mnist-paper": MNISTScoreNetwork,
@@ -131,18 +131,20 @@ def build_model(run: RunParameters, dataset: Dataset) -> RepresentationModel:
             f"latent_dim = {run.latent_dim}: method 'csm' feeds the one-hot label, so latent_dim "
             f"must be {dataset.name}'s number of classes, {n_classes}"
         )
-    images_only = run.encoder != "mlp" or not run.score_network.startswith("mlp")
+    images_only = run.encoder != "mlp" or run.score_network != "mlp-fourier"
     if len(shape) != 3 and images_only:
         raise ParameterError(
             f"dataset {dataset.name!r} holds vectors of shape {shape}: it takes encoder 'mlp' and "
-            "score_network 'mlp' or 'mlp-pixelwise'"
+            "score_network 'mlp-fourier'"
         )
     latent_dim = 0 if run.method == "dsm" else run.latent_dim
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         embedding = TimeEmbedding(run.noise, run.time_embedding)
-        size = {"width": run.width} if run.score_network.startswith("mlp") else {}
-        network = SCORE_NETWORKS[run.score_network](shape, latent_dim, embedding.dim, **size)
+        options: dict[str, int | bool] = {}
+        if run.score_network in ("mlp-fourier", "mlp-pixelwise"):
+            options = {"width": run.width, "fourier": run.score_network == "mlp-fourier"}
+        network = SCORE_NETWORKS[run.score_network](shape, latent_dim, embedding.dim, **options)
         pixelwise = (
             PixelwisePath(latent_dim, embedding.dim)
             if run.score_network == "mlp-pixelwise"

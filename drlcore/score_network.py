@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from drlcore.encoder import FourierFeatures
 from drlcore.time_embedding import TimeEmbedding
 
 
@@ -100,6 +101,7 @@ class MLPScoreNetwork(nn.Module):
         latent_dim: size of z; 0 for none.
         embedding_dim: width of the time embedding.
         width, blocks: size of the residual trunk.
+        fourier: enter through Fourier features, for vectors with structure at several scales.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class MLPScoreNetwork(nn.Module):
         embedding_dim: int,
         width: int = 256,
         blocks: int = 3,
+        fourier: bool = False,
     ) -> None:
         super().__init__()
         flat, hidden = math.prod(shape), 128
@@ -124,7 +127,8 @@ class MLPScoreNetwork(nn.Module):
             if latent_dim
             else None
         )
-        self.enter = nn.Linear(flat, width)
+        self.features = FourierFeatures() if fourier else nn.Identity()
+        self.enter = nn.Linear(flat * (FourierFeatures.factor if fourier else 1), width)
         self.blocks = nn.ModuleList(_FiLMBlock(width, hidden) for _ in range(blocks))
         self.leave = nn.Linear(width, flat)
         nn.init.zeros_(self.leave.weight)
@@ -135,7 +139,7 @@ class MLPScoreNetwork(nn.Module):
         if self.code is not None:
             condition = condition + self.code(z)
         condition = F.silu(condition)
-        h = self.enter(x.flatten(1))
+        h = self.enter(self.features(x.flatten(1)))
         for block in self.blocks:
             h = block(h, condition)
         return self.leave(F.silu(h)).view_as(x)

@@ -1,0 +1,109 @@
+# The batch run: train -> evaluate -> notebook -> figures.
+#   snakemake --cores 2 --config preset=laptop
+# Any parameter of a notebook can be set beside it: --config preset=smoke n_levels=4 steps=50
+# Runs are keyed by the hash of their parameters, so a changed parameter trains only what is new.
+
+from drlcore import paths
+from drlcore.experiments import papermill_arguments, plan
+from drlcore.figures import FIGURES
+
+ASKED = plan(config)
+PRESET = config.get("preset", "laptop")
+ROOT = paths.root()
+RUNS, FIGURE_FOLDER = paths.runs(), paths.figures(PRESET)
+RESULTS, EXECUTED = paths.results(PRESET), paths.runs() / "notebooks" / PRESET
+
+
+def weights(run):
+    return RUNS / run.key / "weights.safetensors"
+
+
+def products(runs, experiment):
+    keys = {run.key for run in runs}
+    return [RUNS / p.run.key / p.file for p in experiment.products() if p.run.key in keys]
+
+
+def figures(notebook):
+    return [FIGURE_FOLDER / f"{f}.{end}" for f in FIGURES[notebook] for end in ("png", "pdf")]
+
+
+rule all:
+    input:
+        FIGURE_FOLDER / "manifest.csv",
+        [EXECUTED / f"{notebook}.ipynb" for notebook in ASKED],
+
+
+for notebook, experiment in ASKED.items():
+    for number, batch in enumerate(experiment.batches()):
+        firsts = {run.first_stage.key: run.first_stage for run in batch if run.first_stage}
+
+        rule:
+            name:
+                f"train_{notebook}_{number}"
+            input:
+                [weights(f) for key, f in firsts.items() if key not in {run.key for run in batch}],
+            output:
+                [weights(run) for run in batch],
+            params:
+                parameters=experiment.model_dump_json(),
+                runs=" ".join(run.key for run in batch),
+                notebook=notebook,
+            message:
+                f"train {batch[0].dataset} {batch[0].method} {batch[0].noise.label} "
+                f"seed {batch[0].seed}" + (f" and {len(batch) - 1} more" if batch[1:] else "")
+            shell:
+                "TQDM_MININTERVAL=30 python -m drlcore train {params.notebook} {params.parameters:q} {params.runs}"
+
+    for number, batch in enumerate(experiment.batches(per_job=12)):
+        if files := products(batch, experiment):
+
+            rule:
+                name:
+                    f"evaluate_{notebook}_{number}"
+                input:
+                    [weights(run) for run in batch],
+                output:
+                    files,
+                params:
+                    parameters=experiment.model_dump_json(),
+                    runs=" ".join(run.key for run in batch),
+                    notebook=notebook,
+                message:
+                    f"evaluate {len(batch)} runs of {notebook}"
+                shell:
+                    "python -m drlcore evaluate {params.notebook} {params.parameters:q} {params.runs}"
+
+    rule:
+        name:
+            f"notebook_{notebook}"
+        input:
+            notebook=ROOT / "notebooks" / f"{notebook}.ipynb",
+            style=[ROOT / "drlcore" / f for f in ("plotting.py", "drl.mplstyle", "claims.py")],
+            weights=[weights(run) for run in experiment.runs()],
+            products=products(experiment.runs(), experiment),
+            tables=[RESULTS / f"{name}.csv" for name in experiment.reads],
+        output:
+            EXECUTED / f"{notebook}.ipynb",
+            [RESULTS / f"{name}.csv" for name in experiment.writes],
+            figures(notebook),
+        params:
+            folder=ROOT / "notebooks",
+            arguments=papermill_arguments(experiment),
+        message:
+            f"notebook {notebook}"
+        shell:
+            "papermill --cwd {params.folder} --no-progress-bar --log-level WARNING "
+            "{input.notebook} {output[0]} {params.arguments}"
+
+
+rule manifest:
+    input:
+        [f for notebook in ASKED for f in figures(notebook)],
+    output:
+        FIGURE_FOLDER / "manifest.csv",
+    params:
+        preset=PRESET,
+    message:
+        "list the figures"
+    shell:
+        "python -m drlcore manifest {params.preset}"

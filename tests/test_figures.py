@@ -1,0 +1,121 @@
+"""Committed figures, artefacts and claims agree with each other and with the code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+from drlcore import claims, figures, paths, publish, results
+from drlcore.checkpoint import file_sha256
+from drlcore.datasets import load_dataset
+from drlcore.experiments import EXPERIMENTS, StartHere
+
+FOLDER = paths.root() / "figures" / "laptop"
+RESULTS = paths.root() / "data" / "results" / "laptop"
+COMMITTED = sorted(FOLDER.glob("*.png"))
+REGISTERED = {f"{name}.png" for shown in figures.FIGURES.values() for name in shown}
+
+
+def test_every_registered_figure_is_there_and_no_other() -> None:
+    assert {path.name for path in COMMITTED} == REGISTERED
+    assert {path.stem for path in FOLDER.glob("*.pdf")} == {Path(n).stem for n in REGISTERED}
+
+
+def test_manifest_lists_exactly_these_files() -> None:
+    manifest = pd.read_csv(FOLDER / figures.MANIFEST)
+    assert set(manifest.file) == REGISTERED
+    for row in manifest.itertuples():
+        assert row.sha256 == file_sha256(FOLDER / str(row.file)), row.file
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_figure_is_not_stale(path: Path) -> None:
+    """Drawn by the notebook's present code, from the data and the artefacts as they are now."""
+    origin = figures.origin_of(path)
+    assert origin["source"] == figures.source_fingerprint(origin["notebook"])
+    experiment = EXPERIMENTS[origin["notebook"]](preset="laptop")
+    assert origin["parameters"] == json.loads(experiment.model_dump_json())
+    assert origin["data_checksum"] == load_dataset(origin["dataset"]).checksum
+    for name, sha256 in origin["inputs"].items():
+        file = paths.root() / "data" / name if name.startswith("results/") else None
+        assert file_sha256(file or paths.artefacts() / name) == sha256, name
+
+
+def test_every_artefact_belongs_to_a_notebook_and_none_is_missing() -> None:
+    wanted: set[tuple[str, str]] = set()
+    for cls in EXPERIMENTS.values():
+        experiment = cls(preset="laptop")
+        wanted |= {(r.key, f) for r in experiment.runs() for f in ("run.json", "history.csv")}
+        wanted |= {(p.run.key, p.file) for p in experiment.products()}
+    there = {(p.parent.name, p.name) for p in paths.artefacts().rglob("*") if p.is_file()}
+    assert wanted <= there
+    assert {name for _, name in there - wanted} == {"weights.safetensors"}
+    size = sum(p.stat().st_size for p in paths.artefacts().rglob("*") if p.is_file())
+    assert size < publish.LIMIT_MB * 1e6
+
+
+def test_run_cards_of_artefacts_match_their_keys_and_the_data() -> None:
+    runs = {run.key: run for cls in EXPERIMENTS.values() for run in cls(preset="laptop").runs()}
+    for path in paths.artefacts().glob("*/run.json"):
+        card = json.loads(path.read_text())
+        run = runs[path.parent.name]
+        assert card["key"] == run.key
+        assert card["parameters"] == json.loads(run.model_dump_json())
+        assert card["data"]["checksum"] == load_dataset(run.dataset).checksum
+
+
+def test_verdicts_are_recomputed_from_the_results() -> None:
+    committed = pd.read_csv(RESULTS / "claims.csv", keep_default_na=False)
+    again = claims.verdicts("laptop")
+    assert committed.claim.tolist() == again.claim.tolist()
+    assert committed.verdict.tolist() == again.verdict.tolist()
+    assert committed.measured.tolist() == again.measured.tolist()
+
+
+def test_results_say_what_the_artefacts_say() -> None:
+    table = results.read("laptop", "04_noise_dial")
+    images = table[table.run.notna()]
+    for key, rows in list(images.groupby("run"))[::7]:
+        stored = pd.read_csv(paths.artefacts() / str(key) / "metrics.csv")
+        merged = rows.merge(stored, on=["split", "metric"], suffixes=("", "_stored"))
+        assert len(merged) == len(rows) == len(stored)
+        assert merged.value.to_numpy() == pytest.approx(merged.value_stored.to_numpy(), rel=1e-4)
+
+
+@pytest.fixture
+def figure() -> Iterator[plt.Figure]:
+    drawn, ax = plt.subplots()
+    ax.plot([1, 2])
+    yield drawn
+    plt.close(drawn)
+
+
+def test_saved_figure_carries_its_origin(figure: plt.Figure, output: Path) -> None:
+    path = figures.save_figure(figure, "idea", StartHere(preset="smoke"))
+    origin = figures.origin_of(path)
+    assert origin["notebook"] == "00_start_here"
+    assert origin["parameters"] == {"preset": "smoke", "dataset": "mnist"}
+    assert origin["data_checksum"] == load_dataset("mnist").checksum
+    first = path.read_bytes(), path.with_suffix(".pdf").read_bytes()
+    figures.save_figure(figure, "idea", StartHere(preset="smoke"))
+    assert first == (path.read_bytes(), path.with_suffix(".pdf").read_bytes())
+    manifest = figures.write_manifest("smoke")
+    assert manifest.file.tolist() == ["idea.png"]
+
+
+def test_unregistered_figure_is_refused(figure: plt.Figure, output: Path) -> None:
+    with pytest.raises(KeyError):
+        figures.save_figure(figure, "nameless", StartHere(preset="smoke"))
+
+
+def test_results_of_a_preset_that_was_not_run_are_refused(output: Path) -> None:
+    with pytest.raises(results.ArtefactError, match="make reproduce PRESET=paper"):
+        results.read("paper", "04_noise_dial")

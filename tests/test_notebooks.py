@@ -1,0 +1,218 @@
+"""Notebooks: their form, their parameters, and a run of each from nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from drlcore import paths
+from drlcore.experiments import EXPERIMENTS
+from drlcore.figures import FIGURES, origin_of
+from drlcore.results import COLUMNS
+
+ROOT = paths.root()
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAMES = [path.stem for path in NOTEBOOKS]
+
+
+@lru_cache
+def read(name: str) -> nbformat.NotebookNode:
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+
+
+def code(name: str) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(name).cells if cell.cell_type == "code"]
+
+
+def parameters_cell(name: str) -> nbformat.NotebookNode:
+    (cell,) = [c for c in code(name) if "parameters" in c.metadata.get("tags", [])]
+    return cell
+
+
+def test_every_notebook_is_an_experiment_and_has_its_figures() -> None:
+    assert set(EXPERIMENTS) == set(NAMES) == set(FIGURES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_form(name: str) -> None:
+    cells = read(name).cells
+    assert cells[0].cell_type == "markdown" and cells[0].source.startswith(f"# {name[:2]} · ")
+    assert code(name)[0] is parameters_cell(name)
+    assert "from_notebook(globals())" in code(name)[1].source
+    for cell in code(name):
+        assert len(cell.source.splitlines()) <= 25, cell.source
+        tree = ast.parse(cell.source)
+        found = [type(node).__name__ for node in ast.walk(tree)]
+        assert not {"FunctionDef", "ClassDef", "AsyncFunctionDef"} & set(found), cell.source
+    prose = sum(cell.cell_type == "markdown" for cell in cells)
+    assert prose >= len(cells) / 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_the_experiment_s_fields_with_comments(name: str) -> None:
+    source = parameters_cell(name).source
+    assigned = {}
+    for statement in ast.parse(source).body:
+        assert isinstance(statement, ast.Assign)
+        (target,) = statement.targets
+        assert isinstance(target, ast.Name)
+        assigned[target.id] = ast.literal_eval(statement.value)
+    assert all("  # " in line for line in source.splitlines())
+    fields = EXPERIMENTS[name].model_fields
+    assert set(assigned) <= set(fields)
+    for parameter, value in assigned.items():
+        assert value == fields[parameter].default, parameter
+    assert assigned["preset"] == "laptop"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_committed_executed_in_order_without_errors_or_stderr(name: str) -> None:
+    counts = [cell.execution_count for cell in code(name)]
+    assert counts == list(range(1, len(counts) + 1))
+    for cell in code(name):
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.get("text")
+            assert not {"image/svg+xml", "application/pdf"} & set(output.get("data", {}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_hold_numbers_or_figures(name: str) -> None:
+    text = "".join(o.get("text", "") for cell in code(name) for o in cell.outputs)
+    assert re.search(r"\d", text)
+    pictures = [o for cell in code(name) for o in cell.outputs if "image/png" in o.get("data", {})]
+    assert len(pictures) == len(FIGURES[name])
+
+
+def papermill(name: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DRLCORE_OUTPUT": str(folder), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", "notebooks"]
+    command += [f"notebooks/{name}.ipynb", str(folder / "out.ipynb"), *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_papermill_stops_at_an_unknown_name(tmp_path: Path) -> None:
+    """papermill itself only warns; the cell after the parameters makes it an error."""
+    done = papermill("04_noise_dial", tmp_path, "-p", "preset", "smoke", "-p", "sgma_max", "9.0")
+    assert done.returncode != 0
+    assert "ParameterError: unknown parameter 'sgma_max'; known are: " in done.stderr
+    assert not (tmp_path / "data").exists()  # nothing was trained
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("sigma_min", "60.0", "sigma_min = 60 must be below sigma_max = 50"),
+        ("latent_dim", "0", "'latent_dim' = 0"),
+        ("dataset", "cifar11", "'dataset' = 'cifar11'"),
+        ("steps", "many", "'steps' = 'many'"),
+    ],
+)
+def test_papermill_stops_at_an_impossible_value(
+    tmp_path: Path, name: str, value: str, says: str
+) -> None:
+    done = papermill("04_noise_dial", tmp_path, "-p", name, value)
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def snakemake(folder: Path, *settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "DRLCORE_OUTPUT": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = ["snakemake", "--cores", "2", "--directory", str(folder), "--snakefile"]
+    command += [str(ROOT / "Snakefile"), "--config", *settings]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole batch run at preset smoke, from nothing: every notebook trains what it reads."""
+    folder = tmp_path_factory.mktemp("smoke")
+    done = snakemake(folder, "preset=smoke")
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder
+
+
+def test_smoke_run_draws_every_figure(smoke: Path) -> None:
+    drawn = {path.stem for path in (smoke / "figures" / "smoke").glob("*.png")}
+    assert drawn == {figure for figures in FIGURES.values() for figure in figures}
+    manifest = pd.read_csv(smoke / "figures" / "smoke" / "manifest.csv")
+    assert {Path(file).stem for file in manifest.file} == drawn
+
+
+def test_smoke_run_trained_every_run_itself(smoke: Path) -> None:
+    runs = [run for cls in EXPERIMENTS.values() for run in cls(preset="smoke").runs()]
+    assert len(runs) > 20
+    for run in runs:
+        card = json.loads((smoke / "data" / "runs" / run.key / "run.json").read_text())
+        assert card["parameters"]["seed"] == run.seed
+    assert not any((paths.artefacts() / run.key).exists() for run in runs)
+
+
+def test_smoke_results_are_tidy(smoke: Path) -> None:
+    folder = smoke / "data" / "results" / "smoke"
+    for name in ("02_score_matching_floor", "03_train_drl", "04_noise_dial"):
+        table = pd.read_csv(folder / f"{name}.csv")
+        assert list(table.columns[: len(COLUMNS)]) == COLUMNS
+        needed = ["dataset", "method", "t_sampler", "sigma_min", "sigma_max", "latent_dim"]
+        assert not table[[*needed, "seed", "split", "metric", "value"]].isna().any().any()
+        assert (table.sigma_min <= table.sigma_max).all()
+    claims = pd.read_csv(folder / "claims.csv")
+    wanted = ["claim", "figure", "expected", "measured", "spread", "n_seeds", "verdict"]
+    assert list(claims.columns) == wanted
+    assert (claims.verdict != "not run").all()
+
+
+def test_second_smoke_run_does_nothing(smoke: Path) -> None:
+    done = snakemake(smoke, "preset=smoke")
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stderr + done.stdout
+
+
+def test_a_changed_parameter_redoes_only_what_depends_on_it(smoke: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(smoke, copy, symlinks=True)
+    before = {p.parent.name: p.stat().st_mtime_ns for p in copy.glob("data/runs/*/run.json")}
+    done = snakemake(copy, "preset=smoke", "lambda_l1=0.001")
+    assert done.returncode == 0, done.stderr[-4000:]
+    after = {p.parent.name: p.stat().st_mtime_ns for p in copy.glob("data/runs/*/run.json")}
+    assert {key: after[key] for key in before} == before  # nothing old was trained again
+    added = set(after) - set(before)
+    changed = EXPERIMENTS["03_train_drl"](preset="smoke", lambda_l1=0.001).runs()  # type: ignore[call-arg]
+    assert added == {run.key for run in changed} - set(before)
+    assert len(added) == 3  # DRL under two t-samplers, and one second stage
+
+
+def test_an_unknown_setting_stops_the_batch_run(tmp_path: Path) -> None:
+    done = snakemake(tmp_path, "preset=smoke", "lamda=1")
+    assert done.returncode != 0
+    assert "unknown parameter 'lamda'" in done.stderr
+
+
+def test_smoke_figures_know_their_origin(smoke: Path) -> None:
+    origin = origin_of(smoke / "figures" / "smoke" / "noise_dial.png")
+    assert origin["parameters"]["preset"] == "smoke"
+    assert origin["seeds"] == [0, 1]
+    assert origin["data_checksum"] and origin["version"].startswith("0.1.0")
+    key, file = next(iter(origin["inputs"])).split("/")
+    assert (smoke / "data" / "runs" / key / file).is_file()
