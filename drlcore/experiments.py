@@ -168,11 +168,16 @@ class ImageExperiment(Experiment):
 
     def sampled(self, **changes: Any) -> RunParameters:
         """A run with the preset's numbers that samples are drawn from."""
-        values = {
-            "width": self.numbers.sampler_width,
-            "steps": self.sampler_steps or self.numbers.sampler_steps,
+        return self.base(**{**self._sampler, **changes})
+
+    @property
+    def _sampler(self) -> dict[str, Any]:
+        numbers = self.numbers
+        return {
+            "score_network": numbers.sampler_network,
+            "width": numbers.sampler_width,
+            "steps": self.sampler_steps or numbers.sampler_steps,
         }
-        return self.base(**{**values, **changes})
 
 
 class LatentSpace(ImageExperiment):
@@ -207,7 +212,7 @@ class LatentSpace(ImageExperiment):
         run = self.run(method, t_sampler)
         if t_sampler == "uniform_t":
             return run
-        return run.second_stage(run.steps, self.noise)
+        return run.second_stage(self.noise)
 
     def of_dimension(self, latent_dim: int) -> RunParameters:
         """VDRL at uniform t with another code size, for the diversity figure."""
@@ -283,13 +288,8 @@ class NoiseDial(ImageExperiment):
 
     def shown(self) -> list[RunParameters]:
         """Second stages that draw images from the codes: every other level, first seed."""
-        numbers = self.numbers
-        return [
-            self.run(self.noise.single(sigma), self.seeds[0])
-            .second_stage(self.sampler_steps or numbers.sampler_steps, self.noise)
-            .updated(width=numbers.sampler_width)
-            for sigma in self.levels[::2]
-        ]
+        firsts = [self.run(self.noise.single(sigma), self.seeds[0]) for sigma in self.levels[::2]]
+        return [first.second_stage(self.noise, **self._sampler) for first in firsts]
 
     @property
     def toy_noise(self) -> NoiseRange:

@@ -17,9 +17,9 @@ class Preset(Parameters):
     """The numbers of one scale.
 
     Attributes:
-        encoder, score_network, time_embedding: architectures for images.
-        width: of the MLP score network where codes are measured.
-        sampler_width: of the MLP score network where samples are drawn.
+        encoder, time_embedding: architectures for images.
+        score_network, width: where codes are measured; the width is read by MLPs alone.
+        sampler_network, sampler_width: where samples are drawn.
         batch_size, learning_rate, warmup_steps, ema_decay, train_images: see RunParameters.
         steps: of a model whose code is measured.
         sampler_steps: of a model that is sampled from, and of every second stage.
@@ -33,6 +33,7 @@ class Preset(Parameters):
 
     encoder: EncoderName = "conv"
     score_network: ScoreNetworkName = "mlp-pixelwise"
+    sampler_network: ScoreNetworkName = "mlp-context"
     time_embedding: TimeEmbeddingKind = "log_sigma"
     width: int = 128
     sampler_width: int = 256
@@ -86,6 +87,7 @@ PRESETS: dict[PresetName, Preset] = {
     "paper": Preset(
         encoder="mnist-paper",
         score_network="mnist-paper",
+        sampler_network="mnist-paper",
         time_embedding="positional",
         batch_size=128,
         learning_rate=2e-4,

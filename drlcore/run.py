@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -26,7 +26,9 @@ from drlcore.time_embedding import TimeEmbedding, TimeEmbeddingKind
 from drlcore.unet import UNet
 
 EncoderName = Literal["conv", "mlp", "mnist-paper", "wrn-28-2"]
-ScoreNetworkName = Literal["mlp-fourier", "mlp-pixelwise", "unet", "mnist-paper", "ncsnpp-small"]
+ScoreNetworkName = Literal[
+    "mlp-fourier", "mlp-pixelwise", "mlp-context", "unet", "mnist-paper", "ncsnpp-small"
+]
 
 ENCODERS: dict[EncoderName, type] = {
     "conv": ConvEncoder,
@@ -37,6 +39,7 @@ ENCODERS: dict[EncoderName, type] = {
 SCORE_NETWORKS: dict[ScoreNetworkName, type] = {
     "mlp-fourier": MLPScoreNetwork,
     "mlp-pixelwise": MLPScoreNetwork,
+    "mlp-context": MLPScoreNetwork,
     "unet": UNet,
     "mnist-paper": MNISTScoreNetwork,
     "ncsnpp-small": NCSNppSmall,
@@ -109,14 +112,16 @@ class RunParameters(Parameters):
         """12 hex digits that name the run in the store; any changed parameter changes them."""
         return fingerprint(self.model_dump(mode="json"))
 
-    def second_stage(self, steps: int, noise: NoiseRange) -> RunParameters:
+    def second_stage(self, noise: NoiseRange, **changes: Any) -> RunParameters:
         """The run that keeps this one's encoder and trains a new score network on ``noise``.
+
+        ``changes`` are what else differs from this run, such as the score network.
 
         A score network trained at high noise has never seen the small noise that sampling ends
         with, so it cannot draw samples; the authors' code retrains it on uniform t, which the
         paper does not mention.
         """
-        return self.updated(first_stage=self, steps=steps, noise=noise)
+        return self.updated(first_stage=self, noise=noise, **changes)
 
 
 def build_model(run: RunParameters, dataset: Dataset) -> RepresentationModel:
@@ -142,14 +147,14 @@ def build_model(run: RunParameters, dataset: Dataset) -> RepresentationModel:
         torch.manual_seed(run.seed)
         embedding = TimeEmbedding(run.noise, run.time_embedding)
         options: dict[str, int | bool] = {}
-        if run.score_network in ("mlp-fourier", "mlp-pixelwise"):
-            options = {"width": run.width, "fourier": run.score_network == "mlp-fourier"}
+        pixelwise = None
+        if run.score_network == "mlp-fourier":
+            options = {"width": run.width, "fourier": True}
+        elif run.score_network in ("mlp-pixelwise", "mlp-context"):
+            context = run.score_network == "mlp-context"
+            options = {"width": run.width, "fields": 2 if context else 1}
+            pixelwise = PixelwisePath(latent_dim, embedding.dim, context)
         network = SCORE_NETWORKS[run.score_network](shape, latent_dim, embedding.dim, **options)
-        pixelwise = (
-            PixelwisePath(latent_dim, embedding.dim)
-            if run.score_network == "mlp-pixelwise"
-            else None
-        )
         denoiser = Denoiser(network, embedding, run.sigma_data, latent_dim, pixelwise)
         encoder = None
         if run.method in ("drl", "vdrl"):

@@ -28,7 +28,8 @@ class Denoiser(nn.Module):
         embedding: the model's clock.
         sigma_data: standard deviation of the data, > 0; images in [-1, 1] have about 0.5.
         latent_dim: size of z; 0 for an unconditional denoiser.
-        pixelwise: added to F where the network has no path for single pixels.
+        pixelwise: added to F where the network has no path for single pixels. Where it reads a
+            context, the network returns twice as many channels: F, then the context.
 
     Shape: x (B, ...), sigma (B,), z (B, latent_dim) -> (B, ...).
     """
@@ -51,7 +52,8 @@ class Denoiser(nn.Module):
         embedding = self.embedding(sigma)
         raw = self.network(x / total, embedding, z)
         if self.pixelwise is not None:
-            raw = raw + self.pixelwise(x, sigma, embedding, z)
+            raw, context = raw.chunk(2, dim=1) if self.pixelwise.reads_context else (raw, None)
+            raw = raw + self.pixelwise(x, sigma, embedding, z, context)
         return (self.sigma_data / total) ** 2 * x + s * self.sigma_data / total * raw
 
 
@@ -60,16 +62,24 @@ class PixelwisePath(nn.Module):
 
     A narrow MLP cannot carry every pixel's value past its bottleneck, so at small noise it would
     leave untouched the one thing anyone can tell there: that ink is 1 and paper is -1. This adds
-    sum_k c_k tanh(s_k (x - end_k) / sigma + b_k), with c, s, b read from sigma and z, alike for
-    all pixels.
+        sum_k c_k tanh(s_k (x - end_k) / sigma + b_k + h)
+    with c, s, b read from sigma and z, alike for all pixels. The context h is a field that the
+    network returns, or 0. A pixel that is -1 or 1 has E[x0 | x] = tanh(x / sigma^2 + h) with h half
+    the log odds of ink there; without it, single pixels of a sample stray.
 
-    Shape: x (B, ...), sigma (B,), embedding (B, E), z (B, latent_dim) -> (B, ...).
+    Args:
+        latent_dim: size of z.
+        embedding_dim: width of the time embedding.
+        reads_context: whether h is given.
+
+    Shape: x, context (B, ...), sigma (B,), embedding (B, E), z (B, latent_dim) -> (B, ...).
     """
 
     ends: Tensor
 
-    def __init__(self, latent_dim: int, embedding_dim: int) -> None:
+    def __init__(self, latent_dim: int, embedding_dim: int, reads_context: bool = False) -> None:
         super().__init__()
+        self.reads_context = reads_context
         self.register_buffer("ends", torch.tensor([-1.0, 1.0]), persistent=False)
         self.coefficients = nn.Sequential(
             nn.Linear(embedding_dim + latent_dim, 128),
@@ -79,15 +89,22 @@ class PixelwisePath(nn.Module):
             nn.Linear(128, 3 * len(self.ends)),
         )
 
-    def forward(self, x: Tensor, sigma: Tensor, embedding: Tensor, z: Tensor) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        embedding: Tensor,
+        z: Tensor,
+        context: Tensor | None = None,
+    ) -> Tensor:
         coefficients = self.coefficients(torch.cat([embedding, z], dim=1))
         scale, shift, height = coefficients.view(len(x), 3, -1).unbind(1)
         slope = 0.25 * (1 + scale) / sigma[:, None]
         offset = shift - slope * self.ends
-        steps = torch.tanh(
-            torch.baddbmm(offset[:, :, None], slope[:, :, None], x.flatten(1)[:, None])
-        )
-        return torch.bmm(height[:, None], steps).view_as(x)
+        logits = torch.baddbmm(offset[:, :, None], slope[:, :, None], x.flatten(1)[:, None])
+        if context is not None:
+            logits = logits + context.flatten(1)[:, None]
+        return torch.bmm(height[:, None], torch.tanh(logits)).view_as(x)
 
 
 class MLPScoreNetwork(nn.Module):
@@ -102,6 +119,9 @@ class MLPScoreNetwork(nn.Module):
         embedding_dim: width of the time embedding.
         width, blocks: size of the residual trunk.
         fourier: enter through Fourier features, for vectors with structure at several scales.
+        fields: values returned for each value of the input.
+
+    Shape: x (B, C, ...) -> (B, fields C, ...).
     """
 
     def __init__(
@@ -112,6 +132,7 @@ class MLPScoreNetwork(nn.Module):
         width: int = 256,
         blocks: int = 3,
         fourier: bool = False,
+        fields: int = 1,
     ) -> None:
         super().__init__()
         flat, hidden = math.prod(shape), 128
@@ -130,7 +151,7 @@ class MLPScoreNetwork(nn.Module):
         self.features = FourierFeatures() if fourier else nn.Identity()
         self.enter = nn.Linear(flat * (FourierFeatures.factor if fourier else 1), width)
         self.blocks = nn.ModuleList(_FiLMBlock(width, hidden) for _ in range(blocks))
-        self.leave = nn.Linear(width, flat)
+        self.leave = nn.Linear(width, fields * flat)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
@@ -142,7 +163,7 @@ class MLPScoreNetwork(nn.Module):
         h = self.enter(self.features(x.flatten(1)))
         for block in self.blocks:
             h = block(h, condition)
-        return self.leave(F.silu(h)).view_as(x)
+        return self.leave(F.silu(h)).view(len(x), -1, *x.shape[2:])
 
 
 class _FiLMBlock(nn.Module):
