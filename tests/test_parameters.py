@@ -232,6 +232,21 @@ def test_a_second_stage_keeps_everything_that_shapes_the_encoder():
             BASE.updated(method=method).second_stage(10, NoiseRange())
 
 
+def test_a_kept_time_conditioned_encoder_keeps_its_clock():
+    """Its code at one sigma must not depend on the stage it is read in."""
+    first = BASE.updated(time_conditioned=True, noise=NoiseRange(sigma_max=10).single(3.0))
+    first.second_stage(10, NoiseRange(sigma_max=10))
+    for changes in (
+        {"noise": NoiseRange()},
+        {"noise": NoiseRange(sigma_min=0.1, sigma_max=10)},
+        {"noise": NoiseRange(sigma_max=10), "time_embedding": "positional"},
+    ):
+        with pytest.raises(ParameterError, match="tells the time"):
+            first.updated(first_stage=first, **changes)
+    # One that does not read the time is free to go on under any range.
+    BASE.second_stage(10, NoiseRange(sigma_max=10)).updated(time_embedding="positional")
+
+
 def test_an_impossible_range_stops_before_any_training():
     with pytest.raises(ParameterError, match="sigma_max"):
         RunParameters(sde="vp", noise=NoiseRange(sigma_max=1e4))
