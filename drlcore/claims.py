@@ -103,7 +103,8 @@ def _floor(table: pd.DataFrame) -> Finding:
     lower = bool((told.le(wide["floor_nothing"] + 1e-9, axis=0)).all().all())
     best = (wide["floor_nothing"] - told.min(axis=1)) / wide["floor_nothing"]
     return Finding(
-        f"a factor takes up to {100 * best.max():.0f} % off the floor, and never raises it",
+        f"a factor takes up to {100 * best.max():.0f} % off the floor, and "
+        f"{'never' if lower else 'somewhere'} raises it",
         REPRODUCED if lower and best.max() > 0.5 else FAILED,
     )
 
