@@ -302,13 +302,23 @@ def test_follows_code_does_not_count_an_image_under_its_own_code() -> None:
 
 
 def test_follows_code_tells_i_from_j() -> None:
-    """Only the row of digit 2 obeys: 3 of 12, not the column of code 2, and bytes do not wrap."""
+    """Only the row of digit 2 obeys: 3 of 12, as many as a column, but other ones."""
     follows = np.zeros((1, 4, 4), dtype=bool)
     follows[0, 2] = True
     sheet = swap_sheet(follows)
     assert results.follows_code(sheet).tolist() == [0.25]
-    sheet["clean"] = np.stack([np.full((1, 4, 4), v, np.uint8) for v in (0, 85, 170, 255)])
-    sheet["images"] = np.broadcast_to(sheet["clean"], (1, 4, 4, 1, 4, 4))
+    sheet["images"][0, 2, 0] = sheet["clean"][2]
+    assert results.follows_code(sheet).tolist() == [pytest.approx(2 / 12)]
+    sheet["images"][0, 0, 2] = sheet["clean"][2]
+    assert results.follows_code(sheet).tolist() == [0.25]
+
+
+def test_follows_code_measures_beyond_a_byte() -> None:
+    """16 squared is 0 in bytes, which would make the farther digit the nearer one."""
+    clean = np.stack([np.full((1, 4, 4), value, np.uint8) for value in (0, 21)])
+    images = np.zeros((1, 2, 2, 1, 4, 4), np.uint8)
+    images[0, 0, 1], images[0, 1, 0] = 16, 5
+    sheet = {"clean": clean, "images": images, "sigmas": np.array([1.0], np.float32)}
     assert results.follows_code(sheet).tolist() == [1]
 
 
