@@ -51,7 +51,8 @@ def encode(
 
 def read_at(run: RunParameters) -> float | None:
     """Where a time-conditioned encoder is read: the largest sigma it was trained on."""
-    return run.noise.window[1] if run.time_conditioned else None
+    encoder = run.first_stage or run  # a second stage trains no encoder
+    return encoder.noise.window[1] if run.time_conditioned else None
 
 
 def probe_run(run: RunParameters, model: RepresentationModel) -> pd.DataFrame:

@@ -103,9 +103,18 @@ class RunParameters(Parameters):
             for name in ("dataset", "method", "latent_dim", "encoder", "time_conditioned"):
                 if getattr(self, name) != getattr(self.first_stage, name):
                     raise ValueError(f"{name} must be the first stage's when its encoder is kept")
+            if self.time_conditioned and self._clock != self.first_stage._clock:
+                raise ValueError(
+                    "sigma_min, sigma_max and time_embedding must be the first stage's when its "
+                    "time-conditioned encoder is kept: they are what it tells the time by"
+                )
             if self.method not in ("drl", "vdrl"):
                 raise ValueError(f"method = {self.method!r} has no encoder to take over")
         return self
+
+    @property
+    def _clock(self) -> tuple[float, float, str]:
+        return self.noise.sigma_min, self.noise.sigma_max, self.time_embedding
 
     @property
     def key(self) -> str:

@@ -110,8 +110,9 @@ class PixelwisePath(nn.Module):
 class MLPScoreNetwork(nn.Module):
     """Residual MLP on the flattened input; sigma and z scale and shift every block (FiLM).
 
-    The last layer of each block and of the network start at zero, so at step 0 the loss has no
-    gradient into the encoder; it has one from step 1 on.
+    The last layer of each block and of the network start at zero. The first step wakes the
+    network's, the second the blocks', so only from the third does the loss have a gradient into
+    the encoder; a PixelwisePath beside this network gives it one from the first.
 
     Args:
         shape: shape of one sample.

@@ -1,0 +1,445 @@
+"""Figures hold the numbers they were given; one colour means one sigma everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from drlcore import plotting
+from drlcore.gaussian_mixture import Estimate, Prop1
+from drlcore.noise_range import NoiseRange
+from drlcore.toy import RADII, sample_toy
+
+SIGMAS = [0.1, 1.0, 10.0]
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    """Every test begins and ends without figures, in matplotlib's own style."""
+    plt.close("all")
+    with mpl.rc_context():
+        yield
+    plt.close("all")
+
+
+def images(n: int, colours: int = 1, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, colours, 4, 4), dtype=np.uint8)
+
+
+def line(ax: Axes, k: int) -> tuple[list[float], list[float]]:
+    x, y = ax.lines[k].get_data()
+    return list(map(float, x)), list(map(float, y))
+
+
+def shown(ax: Axes) -> np.ndarray:
+    """The one picture on an axis."""
+    (picture,) = ax.images
+    return np.asarray(picture.get_array())
+
+
+def tidy(values: dict[str, Any], **about: Any) -> pd.DataFrame:
+    """Columns of a result table; for each metric a row per sigma and seed."""
+    return pd.DataFrame(
+        [
+            {"metric": metric, "sigma_max": sigma, "seed": seed, "value": value, **about}
+            for metric, of_levels in values.items()
+            for sigma, of_seeds in zip(SIGMAS, of_levels, strict=True)
+            for seed, value in enumerate(of_seeds)
+        ]
+    )
+
+
+# Colour and style.
+
+
+def luminance(colour: tuple[float, ...]) -> float:
+    """Relative luminance of an sRGB colour."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_sigma_colour_darkens_with_noise_over_the_papers_range():
+    levels = [luminance(plotting.sigma_colour(s)) for s in np.geomspace(0.01, 50, 200)]
+    assert (np.diff(levels) <= 0).all()
+    assert len(set(levels)) > 190
+    assert levels[0] - levels[-1] > 0.6  # told apart also on paper without colour
+
+
+def test_sigma_colour_stands_for_sigma_whatever_is_drawn_around_it():
+    before = plotting.sigma_colour(0.7)
+    plotting.use_style()
+    plotting.t_sampler_histograms({name: np.array([1.0, 40.0]) for name in "ab"})
+    assert plotting.sigma_colour(0.7) == before
+    assert plotting.sigma_colour(1e-9) == plotting.sigma_colour(0.01)
+    assert plotting.sigma_colour(1e9) == plotting.sigma_colour(50.0)
+
+
+def test_style_is_the_projects():
+    plotting.use_style()
+    assert mpl.rcParams["savefig.dpi"] == 150
+    assert mpl.rcParams["image.interpolation"] == "nearest"
+    assert mpl.rcParams["figure.constrained_layout.use"]
+
+
+# Images.
+
+
+def test_tile_puts_images_in_reading_order():
+    x = images(6, colours=3)
+    picture = plotting.tile(x, 3)
+    assert picture.shape == (3, 8, 12)
+    for k in range(6):
+        row, column = divmod(k, 3)
+        cell = picture[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
+        np.testing.assert_array_equal(cell, x[k])
+
+
+def test_one_image_is_shown_alike_in_bytes_and_in_data_units():
+    x = images(1, colours=3)[0]
+    _, axes = plt.subplots(1, 3)
+    plotting.show_image(axes[0], x)
+    plotting.show_image(axes[1], x / 127.5 - 1)
+    plotting.show_image(axes[2], 3 * (x / 127.5 - 1))
+    np.testing.assert_allclose(shown(axes[0]), np.moveaxis(x, 0, -1) / 255)
+    np.testing.assert_allclose(shown(axes[1]), shown(axes[0]), atol=1e-12)
+    assert shown(axes[2]).min() == 0 and shown(axes[2]).max() == 1  # clipped, not wrapped
+    assert axes[0].images[0].get_clim() == (0, 1)
+    assert not axes[0].axison
+
+
+def test_image_rows_are_labelled_rows_under_titles():
+    rows = {"clean": images(3) / 127.5 - 1, "noisy": images(2, seed=1) / 127.5 - 1}
+    figure = plotting.image_rows(rows, ["a", "b", "c"])
+    axes = np.array(figure.axes).reshape(2, 3)
+    for r, (label, values) in enumerate(rows.items()):
+        assert [text.get_text() for text in axes[r, 0].texts] == [label]
+        for k, value in enumerate(values):
+            np.testing.assert_allclose(shown(axes[r, k]), (value[0] + 1) / 2)
+    assert not axes[1, 2].images  # the shorter row ends early
+    assert [ax.get_title() for ax in axes[0]] == ["a", "b", "c"]
+
+
+def test_latent_spaces_show_the_grid_upright_and_every_code():
+    labels = np.repeat([0, 3], 100)
+    codes = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    grid = {
+        "images": images(9), "z1": np.array([-1.0, 0, 1], np.float32),
+        "z2": np.array([5.0, 6, 7], np.float32),
+    }  # fmt: skip
+    figure = plotting.latent_spaces({"DRL": (grid, codes), "VDRL": (grid, 2 * codes)}, labels)
+    left, right = figure.axes[0], figure.axes[1]
+    np.testing.assert_array_equal(shown(left), plotting.tile(grid["images"], 3)[0])
+    assert left.images[0].origin == "upper"
+    assert left.images[0].get_extent() == [-1, 1, 5, 7]  # the first row, z2 = 7, on top
+    assert left.get_ylim()[0] < left.get_ylim()[1]
+    assert left.get_title() == "DRL: samples" and right.get_title() == "DRL: test codes"
+    (points,) = right.collections
+    np.testing.assert_allclose(points.get_offsets(), codes)
+    np.testing.assert_array_equal(points.get_array(), labels)
+    below = figure.axes[3]
+    np.testing.assert_allclose(below.collections[0].get_offsets(), 2 * codes)
+
+
+def test_scatter_leaves_outliers_outside_and_gives_classes_their_colour():
+    codes = np.random.default_rng(0).normal(size=(1000, 2))
+    codes[0] = 1e3
+    _, axes = plt.subplots(1, 2)
+    for ax, labels in zip(axes, (np.arange(1000) % 10, np.repeat([2, 7], 500)), strict=True):
+        plotting.code_scatter(ax, codes, labels, "t")
+        assert ax.get_xlim()[1] < 10 and ax.get_ylim()[1] < 10
+        inside = (codes[:, 0] > ax.get_xlim()[0]) & (codes[:, 0] < ax.get_xlim()[1])
+        assert inside.mean() > 0.98
+    colours = [ax.collections[0].to_rgba([2, 7]) for ax in axes]
+    np.testing.assert_array_equal(colours[0], colours[1])  # also when other classes lack
+
+
+# The dial.
+
+
+def test_dial_figure_draws_means_over_seeds_and_ranges():
+    accuracy, ink = [[0.2, 0.4], [0.5, 0.7], [0.8, 0.8]], [[0.9, 1.0], [0.5, 0.6], [0.1, 0.3]]
+    values = {"knn_accuracy": accuracy, "ink_r2": ink}
+    single = tidy(values, t_sampler="single", range="one level")
+    ranges = [
+        tidy(values, t_sampler=sampler, range=name).query("sigma_max == @sigma")
+        for sampler, name, sigma in (("uniform_t", "all, t", 1.0), ("interval", "upper", 10.0))
+    ]
+    left, right = plotting.dial_figure(pd.concat([single, *ranges])).axes
+    for k, of_levels in enumerate((accuracy, ink)):
+        x, y = line(left, k)
+        assert x == pytest.approx(SIGMAS)
+        assert y == pytest.approx(np.mean(of_levels, axis=1))
+    assert left.get_xscale() == "log"
+    labels = [text.get_text() for text in left.get_legend().get_texts()]
+    assert labels == [plotting.METRIC_LABELS["knn_accuracy"], plotting.METRIC_LABELS["ink_r2"]]
+    for container, of_levels in zip(right.containers, (accuracy, ink), strict=True):
+        points, _, (bars,) = container
+        means = [np.mean(of_levels[1]), np.mean(of_levels[2])]
+        assert list(points.get_ydata()) == pytest.approx(means)
+        spread = [np.std(of_levels[k], ddof=1) for k in (1, 2)]
+        lengths = [np.ptp(segment[:, 1]) for segment in bars.get_segments()]
+        assert lengths == pytest.approx([2 * s for s in spread])
+    assert [t.get_text() for t in right.get_xticklabels()] == ["all\nt", "upper"]
+    # The strip of sigma's colours lies along the axis of sigma.
+    strip = left.patches
+    assert len(strip) == 99
+    for patch in strip[::20]:
+        assert patch.get_facecolor() == plotting.sigma_colour(patch.get_x())
+
+
+def test_dial_factors_draw_every_factor_where_it_belongs():
+    metrics = ("ink_r2", "thickness_r2", "knn_accuracy", "slant_r2", "width_r2", "height_r2")
+    values = {m: [[k + 0.1], [k + 0.2], [k + 0.3]] for k, m in enumerate(metrics)}
+    left, right = plotting.dial_factors(tidy(values)).axes
+    for ax, names in ((left, metrics[:2]), (right, metrics[2:])):
+        for k, name in enumerate(names):
+            assert line(ax, k)[1] == pytest.approx([v[0] for v in values[name]])
+        labels = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert labels == [plotting.METRIC_LABELS[name] for name in names]
+
+
+def test_dial_codes_have_a_panel_for_each_level():
+    rng = np.random.default_rng(0)
+    clouds = {f"σ = {k}": rng.normal(size=(50, 2)) for k in range(7)}
+    labels = np.arange(50) % 10
+    axes = plotting.dial_codes(clouds, labels).axes
+    assert len(axes) == 10  # two rows of five
+    for ax, (title, codes) in zip(axes, clouds.items(), strict=False):
+        assert ax.get_title() == title
+        np.testing.assert_allclose(ax.collections[0].get_offsets(), codes)
+        np.testing.assert_array_equal(ax.collections[0].get_array(), labels)
+    assert all(not ax.collections for ax in axes[7:])
+
+
+def test_dial_samples_stand_under_their_image():
+    clean = images(3)
+    drawn = {
+        name: {"clean": clean, "images": images(9, seed=k).reshape(3, 3, 1, 4, 4)}
+        for k, name in enumerate(("low", "high"), 1)
+    }
+    axes = plotting.dial_samples(drawn).axes
+    assert [ax.texts[0].get_text() for ax in axes] == ["clean", "low", "high"]
+    np.testing.assert_allclose(shown(axes[0]), plotting.tile(clean, 3)[0] / 255)
+    for ax, sheet in zip(axes[1:], drawn.values(), strict=True):
+        for of_image in range(3):
+            for sample in range(3):
+                cell = shown(ax)[4 * sample : 4 * sample + 4, 4 * of_image : 4 * of_image + 4]
+                np.testing.assert_allclose(cell, sheet["images"][of_image, sample, 0] / 255)
+
+
+def test_swap_sheet_has_clean_images_above_and_noisy_ones_to_the_left():
+    clean, noisy, swapped = images(2), images(4, seed=1), images(8, seed=2)
+    sheet = {
+        "clean": clean, "noisy": noisy.reshape(2, 2, 1, 4, 4),
+        "images": swapped.reshape(2, 2, 2, 1, 4, 4), "sigmas": np.array([0.5, 2.0]),
+    }  # fmt: skip
+    axes = plotting.swap_sheets({"DRL": sheet}).axes
+    assert [ax.get_title() for ax in axes] == ["DRL, from σ = 0.5", "DRL, from σ = 2"]
+    for level, ax in enumerate(axes):
+        cells = shown(ax).reshape(3, 4, 3, 4).transpose(0, 2, 1, 3) * 255
+        np.testing.assert_allclose(cells[0, 0], 255)
+        for i in range(2):
+            np.testing.assert_allclose(cells[0, i + 1], clean[i, 0])
+            np.testing.assert_allclose(cells[i + 1, 0], sheet["noisy"][level, i, 0])
+            for j in range(2):
+                np.testing.assert_allclose(cells[i + 1, j + 1], sheet["images"][level, i, j, 0])
+
+
+def test_same_code_sheets_show_source_samples_and_mean_diversity():
+    sheets = {
+        d: {
+            "source": images(1)[0],
+            "images": images(100, seed=d),
+            "diversity": np.array([d, 2 * d]),
+        }
+        for d in (2, 8)
+    }
+    axes = plotting.same_code_sheets(sheets).axes
+    np.testing.assert_allclose(shown(axes[0]), images(1)[0, 0] / 255)
+    for ax, (d, sheet) in zip(axes[1:], sheets.items(), strict=True):
+        assert ax.get_title() == f"dim {d}: {1.5 * d:.2f}"
+        np.testing.assert_allclose(shown(ax), plotting.tile(sheet["images"][:25], 5)[0] / 255)
+
+
+# Curves.
+
+
+def test_code_usage_draws_losses_and_their_ratio_to_no_code():
+    losses = {"own": [0.1, 0.2, 0.3], "shuffled": [0.4, 0.5, 0.6], "constant": [0.3, 0.3, 0.5]}
+    table = pd.DataFrame(
+        [(s, z, v) for z, of in losses.items() for s, v in zip(SIGMAS, of, strict=True)],
+        columns=["sigma", "z", "loss"],
+    )
+    none = pd.DataFrame({"sigma": SIGMAS, "loss": [0.5, 0.5, 1.0]})
+    left, right = plotting.code_usage(table, none).axes
+    assert line(left, 0) == (SIGMAS, [0.5, 0.5, 1.0])
+    for k, (name, values) in enumerate(losses.items()):
+        assert line(left, k + 1) == (SIGMAS, values)
+        assert left.lines[k + 1].get_label() == f"{name} code"
+        assert line(right, k)[1] == pytest.approx(np.divide(values, [0.5, 0.5, 1.0]))
+    assert list(right.lines[3].get_ydata()) == [1, 1]
+
+
+def test_prop1_curves_are_the_means_of_the_terms_and_the_floors():
+    terms = [
+        Prop1(*(Estimate(mean, 0.1) for mean in (0.5 + k, 0.3 + k, 0.2, 0.0))) for k in range(3)
+    ]
+    floors = pd.DataFrame(
+        {"nothing": [0.3, 1.3, 2.3], "coarse": [0.2, 0.3, 0.4], "x0": [0.0, 0, 0]}, index=SIGMAS
+    )
+    left, right = plotting.prop1_curves(SIGMAS, terms, floors).axes
+    expected = {"DSM": [0.5, 1.5, 2.5], "constant": [0.3, 1.3, 2.3], "ESM": [0.2] * 3}
+    assert {li.get_label(): list(li.get_ydata()) for li in left.lines} == expected
+    for k, name in enumerate(floors):
+        assert line(right, k) == (SIGMAS, floors[name].tolist())
+        assert right.lines[k].get_label() == f"z tells {name}"
+
+
+def test_factor_gains_draw_gains_radii_and_the_toy_set():
+    gains = pd.DataFrame(
+        [(s, f, k + i) for k, f in enumerate(RADII) for i, s in enumerate(SIGMAS)],
+        columns=["sigma", "factor", "gain"],
+    )
+    left, right = plotting.factor_gains(gains).axes
+    for k, (factor, radius) in enumerate(RADII.items()):
+        curve, mark = right.lines[2 * k : 2 * k + 2]
+        assert list(curve.get_ydata()) == [k, k + 1, k + 2]
+        assert curve.get_label() == factor
+        assert curve.get_color() == mark.get_color() == plotting.FACTOR_COLOURS[factor]
+        assert list(mark.get_xdata()) == [radius, radius]
+    x, factors = sample_toy(3000, seed=0)
+    np.testing.assert_allclose(left.collections[0].get_offsets(), x)
+    np.testing.assert_array_equal(left.collections[0].get_array(), factors["middle"])
+    (inset,) = left.child_axes
+    assert np.ptp(np.asarray(inset.collections[0].get_offsets()), axis=0).max() < 1.2
+
+
+def test_toy_dial_shades_where_a_factor_pays():
+    accuracy = {f"{f}_accuracy": [[0.3, 0.4], [0.9, 1.0], [0.5, 0.6]] for f in RADII}
+    gains = pd.DataFrame(
+        [(s, f, g) for f, of in zip(RADII, ([0, 1, 3], [0, 0, 0], [3, 2, 0]), strict=True)
+         for s, g in zip(SIGMAS, of, strict=True)],
+        columns=["sigma", "factor", "gain"],
+    )  # fmt: skip
+    axes = plotting.toy_dial(tidy(accuracy), gains, price=0.5).axes
+    spans = {"coarse": (1.0, 10.0), "middle": None, "fine": (0.1, 1.0)}
+    for ax, factor in zip(axes, plotting.FACTOR_COLOURS, strict=True):
+        assert ax.get_title() == factor
+        assert line(ax, 0)[1] == pytest.approx([0.35, 0.95, 0.55])
+        assert line(ax, 1)[1] == gains[gains.factor == factor].gain.tolist()
+        assert list(ax.lines[2].get_ydata()) == pytest.approx([1 / 3] * 2)  # chance
+        found = [(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches]
+        assert found == ([] if spans[factor] is None else [pytest.approx(spans[factor])])
+
+
+def test_t_sampler_histograms_are_shares_in_the_colours_of_sigma():
+    rng = np.random.default_rng(0)
+    draws = {"low": np.full(500, 0.02), "wide": np.exp(rng.uniform(np.log(0.01), np.log(50), 500))}
+    axes = plotting.t_sampler_histograms(draws).axes
+    for ax, (name, sigma) in zip(axes, draws.items(), strict=True):
+        assert ax.get_ylabel() == name
+        assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(1)
+        for bar in ax.patches[::10]:
+            low, high = bar.get_x(), bar.get_x() + bar.get_width()
+            assert bar.get_facecolor() == plotting.sigma_colour(low + (high - low) / 2)
+        assert len(sigma) == 500
+    (peak,) = [bar for bar in axes[0].patches if bar.get_height() > 0]
+    assert peak.get_height() == 1
+    assert peak.get_x() * 0.9 < 0.02 < (peak.get_x() + peak.get_width()) * 1.1
+
+
+def test_scheme_shows_the_chain_of_the_image():
+    x0, noisy = images(1)[0] / 127.5 - 1, {0.5: images(1, seed=1)[0] / 127.5 - 1}
+    (ax,) = plotting.scheme(x0, noisy).axes
+    pictures = [shown(inset) for inset in ax.child_axes]
+    for picture, image in zip(pictures, (x0, noisy[0.5]), strict=True):
+        np.testing.assert_allclose(picture, (image[0] + 1) / 2)
+    texts = [text.get_text() for text in ax.texts]
+    assert "$x_0$" in texts and "$x_t$, σ = 0.5" in texts
+
+
+def test_caption_names_the_noise_range():
+    figure = plt.figure()
+    noise = NoiseRange().single(3.0)
+    plotting.caption(figure, noise, "mnist")
+    assert figure._supxlabel.get_text() == f"mnist; {noise.label}"  # type: ignore[attr-defined]
+    plotting.caption(figure, noise)
+    assert figure._supxlabel.get_text() == noise.label  # type: ignore[attr-defined]
+
+
+# Every figure function returns its one figure and opens no other.
+
+ONE = {"knn_accuracy": [[0.1]] * 3, "ink_r2": [[0.2]] * 3}
+SHEET = {
+    "clean": images(2),
+    "noisy": images(2)[None],
+    "images": images(4).reshape(1, 2, 2, 1, 4, 4),
+}
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "image_rows": lambda: plotting.image_rows({"a": images(2)}),
+    "latent_spaces": lambda: plotting.latent_spaces(
+        {"a": ({"images": images(4), "z1": np.arange(2), "z2": np.arange(2)},
+               np.random.default_rng(0).normal(size=(20, 2)))}, np.arange(20) % 10
+    ),
+    "dial_figure": lambda: plotting.dial_figure(
+        pd.concat([tidy(ONE, t_sampler="single", range="a"), tidy(ONE, t_sampler="x", range="b")])
+    ),
+    "dial_factors": lambda: plotting.dial_factors(tidy(ONE)),
+    "dial_codes": lambda: plotting.dial_codes({"a": np.eye(2)}, np.arange(2)),
+    "dial_samples": lambda: plotting.dial_samples(
+        {"a": {"clean": images(2), "images": images(6).reshape(2, 3, 1, 4, 4)}}
+    ),
+    "swap_sheets": lambda: plotting.swap_sheets({"a": {**SHEET, "sigmas": np.array([1.0])}}),
+    "same_code_sheets": lambda: plotting.same_code_sheets(
+        {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
+    ),
+    "code_usage": lambda: plotting.code_usage(
+        pd.DataFrame({"sigma": [1.0] * 3, "z": ["own", "shuffled", "constant"], "loss": [1.0] * 3}),
+        pd.DataFrame({"sigma": [1.0], "loss": [1.0]}),
+    ),
+    "prop1_curves": lambda: plotting.prop1_curves(
+        [1.0], [Prop1(*[Estimate(1.0, 0.1)] * 4)], pd.DataFrame({"nothing": [1.0]}, index=[1.0])
+    ),
+    "factor_gains": lambda: plotting.factor_gains(
+        pd.DataFrame({"sigma": [1.0], "factor": ["fine"], "gain": [1.0]})
+    ),
+    "toy_dial": lambda: plotting.toy_dial(
+        tidy({f"{f}_accuracy": [[0.5]] * 3 for f in RADII}),
+        pd.DataFrame({"sigma": [1.0], "factor": ["fine"], "gain": [1.0]}), 0.5,
+    ),
+    "t_sampler_histograms": lambda: plotting.t_sampler_histograms(
+        {"a": np.ones(5), "b": np.ones(5)}
+    ),
+    "scheme": lambda: plotting.scheme(torch.zeros(1, 4, 4).numpy(), {}),
+}  # fmt: skip
+
+
+def test_every_figure_function_is_listed():
+    returning = {
+        name
+        for name, function in vars(plotting).items()
+        if getattr(function, "__module__", "") == plotting.__name__
+        and getattr(function, "__annotations__", {}).get("return") == "Figure"
+    }
+    assert returning == FIGURES.keys()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_figure_leaks(name):
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    assert plt.get_fignums() == [figure.number]
+    figure.canvas.draw()  # and it can be drawn
+    plt.close(figure)
+    assert plt.get_fignums() == []

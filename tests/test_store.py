@@ -1,0 +1,368 @@
+"""Where runs and products are looked for, and what the tidy result tables hold."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from drlcore import paths, products, results, store
+from drlcore.errors import ArtefactError, DataError
+from drlcore.experiments import SETTINGS, Floor, LatentSpace
+from drlcore.gaussian_mixture import Estimate, Prop1
+from drlcore.noise_range import NoiseRange
+from drlcore.products import Product
+from drlcore.run import RunParameters
+from drlcore.training import pick_device
+
+RUN = RunParameters(dataset="digits", steps=3, batch_size=8, width=16)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with nothing in it, apart from the folder that runs are written to."""
+    root = tmp_path / "checkout"
+    (root / "data" / "mnist").mkdir(parents=True)
+    monkeypatch.setenv("DRLCORE_ROOT", str(root))
+    monkeypatch.setenv("DRLCORE_OUTPUT", str(tmp_path / "out"))
+    return root
+
+
+def put(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+# Runs and products.
+
+
+def test_a_run_is_looked_for_here_then_among_the_artefacts(checkout: Path) -> None:
+    assert store.find(RUN, "run.json") is None
+    committed = put(paths.artefacts() / RUN.key / "run.json", "{}")
+    assert store.find(RUN, "run.json") == committed
+    here = put(store.folder(RUN) / "run.json", "{}")
+    assert store.find(RUN, "run.json") == here
+    assert store.find(RUN.updated(seed=1), "run.json") is None
+    assert checkout in committed.parents and checkout not in here.parents
+
+
+def test_committed_weights_are_loaded_from_another_place_without_training(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = store.load_or_train(RUN, progress=False, device="cpu")
+    shutil.copytree(store.folder(RUN), paths.artefacts() / RUN.key)
+    shutil.rmtree(store.folder(RUN))
+    monkeypatch.setattr(store, "train", lambda *_, **__: pytest.fail("trained again"))
+    again = store.load_or_train(RUN, progress=False, device="cpu")
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    assert not again.training and not any(p.requires_grad for p in again.parameters())
+    assert store.history(RUN).step.tolist() == [3]
+    assert not store.folder(RUN).exists()
+
+
+def test_history_trains_if_need_be(checkout: Path) -> None:
+    history = store.history(RUN, progress=False)
+    assert history.step.tolist() == [3]
+    assert (store.folder(RUN) / "weights.safetensors").is_file()
+    assert sorted(p.name for p in store.folder(RUN).iterdir()) == [
+        "history.csv", "run.json", "weights.safetensors",
+    ]  # fmt: skip
+
+
+def test_a_run_that_died_before_its_last_move_does_not_count(checkout: Path) -> None:
+    store.load_or_train(RUN, progress=False, device="cpu")
+    done = store.folder(RUN) / "weights.safetensors"
+    done.rename(done.with_name("weights.staged.safetensors"))
+    store.load_or_train(RUN, progress=False, device="cpu")
+    assert done.is_file() and not done.with_name("weights.staged.safetensors").exists()
+
+
+def test_weights_without_their_card_are_refused(checkout: Path) -> None:
+    store.load_or_train(RUN, progress=False, device="cpu")
+    (store.folder(RUN) / "run.json").unlink()
+    with pytest.raises(ArtefactError, match=r"run\.json is missing"):
+        store.load_or_train(RUN, progress=False, device="cpu")
+
+
+def test_a_product_computed_here_comes_before_the_committed_one(checkout: Path) -> None:
+    product = products.metrics(RUN)
+    committed = put(paths.artefacts() / RUN.key / "metrics.csv", "split,metric,value\ntest,a,1\n")
+    assert product.path == committed
+    assert product.load().value.tolist() == [1]
+    here = put(store.folder(RUN) / "metrics.csv", "split,metric,value\ntest,a,2\n")
+    assert product.path == here
+    assert product.load().value.tolist() == [2]
+
+
+def test_a_corrupt_table_is_refused(checkout: Path) -> None:
+    put(store.folder(RUN) / "metrics.csv", "")
+    with pytest.raises(ArtefactError, match=r"metrics\.csv is corrupt"):
+        products.metrics(RUN).load()
+
+
+def test_every_kind_of_product_is_computed_once_and_read_back(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Product[Any]] = [
+        products.metrics(RUN),
+        products.usage(RUN),
+        products.codes(RUN),
+        products.latent_grid(RUN, 2),
+        products.swapped_codes(RUN, 2),
+        products.same_code(RUN, 2),
+        products.reconstructions(RUN, 2),
+    ]
+    computed = [product.load(progress=False) for product in made]
+    files = {product.path.name for product in made if product.path is not None}
+    assert files == {
+        "metrics.csv", "usage.csv", "codes.safetensors", "latent_grid-2.safetensors",
+        "swapped_codes-2.safetensors", "same_code-2.safetensors", "reconstructions-2.safetensors",
+    }  # fmt: skip
+    monkeypatch.setattr(products, "load_or_train", lambda *_, **__: pytest.fail("computed again"))
+    for product, first in zip(made, computed, strict=True):
+        again = product.load()
+        if isinstance(first, pd.DataFrame):
+            pd.testing.assert_frame_equal(first, again)
+            continue
+        assert first.keys() == again.keys()
+        for name, value in first.items():
+            assert value.dtype == again[name].dtype
+            np.testing.assert_array_equal(value, again[name])
+    # Another number of evaluations is another product.
+    assert products.latent_grid(RUN, 3).path is None
+
+
+def test_arrays_keep_values_types_and_order_whatever_their_memory_layout(checkout: Path) -> None:
+    arrays = {
+        "turned": np.arange(6, dtype=np.float32).reshape(2, 3).T,
+        "bytes": np.arange(6, dtype=np.uint8)[::-2],
+        "count": np.array(7),
+    }
+    store.load_or_train(RUN, progress=False, device="cpu")
+    product = Product(RUN, "made.safetensors", lambda run, model: arrays)
+    for name, value in product.load().items():
+        assert value.dtype == arrays[name].dtype
+        np.testing.assert_array_equal(value, arrays[name])
+
+
+def test_the_device_is_the_one_named_or_one_that_is_there() -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        assert pick_device() == torch.device("cpu")
+
+
+# Where the checkout is.
+
+
+def test_a_folder_that_is_no_checkout_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRLCORE_ROOT", str(tmp_path))
+    with pytest.raises(DataError, match="not a checkout.*DRLCORE_ROOT"):
+        paths.root()
+
+
+def test_outputs_go_to_the_checkout_unless_told(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = paths.results("smoke"), paths.figures("smoke"), paths.runs()
+    monkeypatch.delenv("DRLCORE_OUTPUT")
+    inside = paths.results("smoke"), paths.figures("smoke"), paths.runs()
+    assert all(checkout not in path.parents for path in outside)
+    assert all(checkout in path.parents for path in inside)
+    assert [p.name for p in outside] == [p.name for p in inside]
+
+
+# Tidy results.
+
+MEASURED = pd.DataFrame({"split": ["test"], "metric": ["knn_accuracy"], "value": [0.5]})
+
+
+def test_a_result_row_says_which_run_it_is_of() -> None:
+    run = RUN.updated(
+        method="vdrl", sde="vp", noise=NoiseRange().interval(0.5, 2.0), latent_dim=3, seed=4
+    )
+    (row,) = results.of_run(run, MEASURED).to_dict("records")
+    assert row == {
+        "dataset": "digits", "method": "vdrl", "sde": "vp", "t_sampler": "interval",
+        "sigma_min": 0.5, "sigma_max": 2.0, "latent_dim": 3, "seed": 4, "run": run.key,
+        "split": "test", "metric": "knn_accuracy", "value": 0.5,
+    }  # fmt: skip
+    assert row.keys() == set(results.COLUMNS)
+    assert list(MEASURED.columns) == ["split", "metric", "value"]  # the input is left alone
+
+
+def test_levels_of_a_single_level_are_equal_and_no_code_has_no_dimension() -> None:
+    (row,) = results.of_run(RUN.updated(noise=NoiseRange().single(3.0)), MEASURED).itertuples()
+    assert (row.sigma_min, row.sigma_max, row.t_sampler) == (3.0, 3.0, "single")
+    assert results.of_run(RUN.updated(method="dsm"), MEASURED).latent_dim.tolist() == [0]
+
+
+def test_a_second_stage_is_filed_under_the_noise_its_encoder_saw() -> None:
+    two = RUN.updated(noise=NoiseRange().single(3.0)).second_stage(10, NoiseRange())
+    (row,) = results.of_run(two, MEASURED).itertuples()
+    assert (row.sigma_min, row.sigma_max, row.t_sampler) == (3.0, 3.0, "single")
+    assert row.run == two.key
+
+
+def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
+    levels = [0.1, 1.0]
+    terms = [Prop1(*(Estimate(m + k, 0.01 * (m + 1)) for m in (4, 3, 1, 0))) for k in range(2)]
+    floors = pd.DataFrame({"nothing": [3.0, 4.0], "coarse": [1.0, 2.0], "x0": 0.0}, index=levels)
+    gains = pd.DataFrame(
+        [(s, f, g) for f, of in (("coarse", (2.0, 0.5)), ("fine", (0.1, 0.0)))
+         for s, g in zip(levels, of, strict=True)],
+        columns=["sigma", "factor", "gain"],
+    )  # fmt: skip
+    table = results.of_floor(Floor(sde="vp", seed=2), levels, terms, floors, gains)
+    wide = table.pivot(index="sigma_max", columns="metric", values="value")
+    assert wide.dsm.tolist() == [4, 5] and wide.constant.tolist() == [3, 4]
+    assert wide.esm.tolist() == [1, 2] and wide.error.tolist() == [0, 1]
+    assert wide.error_standard_error.tolist() == [0.01, 0.01]
+    assert wide.floor_nothing.tolist() == [3, 4] and wide.floor_coarse.tolist() == [1, 2]
+    assert wide.gain_coarse.tolist() == [2, 0.5] and wide.gain_fine.tolist() == [0.1, 0]
+    assert (table.dataset == "toy").all() and (table.split == "monte-carlo").all()
+    assert (table.sde == "vp").all() and (table.seed == 2).all()
+    assert (table.sigma_min == table.sigma_max).all() and (table.latent_dim == 0).all()
+
+    theory = results.of_gains(gains, price=0.3)
+    pays = theory[theory.metric.str.startswith("pays_")].set_index(["metric", "sigma_max"]).value
+    assert pays.to_dict() == {
+        ("pays_coarse", 0.1): 1, ("pays_coarse", 1.0): 1, ("pays_fine", 0.1): 0,
+        ("pays_fine", 1.0): 0,
+    }  # fmt: skip
+    kept = theory[theory.metric.str.startswith("gain_")].value.tolist()
+    assert kept == gains.gain.tolist()
+    assert (theory.method == "theory").all()
+
+
+def test_written_tables_have_the_columns_in_order_and_are_read_back(output: Path) -> None:
+    one = results.of_run(RUN, MEASURED).assign(range="all t")[::-1]
+    two = results.of_run(RUN.updated(seed=1), MEASURED.assign(value=1 / 3))
+    written = results.write("made-up", "table", [one, two])
+    assert list(written.columns) == [*results.COLUMNS, "range"]
+    stored = results.read("made-up", "table")
+    assert list(stored.columns) == list(written.columns)
+    assert stored.value.tolist() == [0.5, 0.333333]  # six digits
+    pd.testing.assert_frame_equal(stored, written, rtol=1e-5, check_dtype=False)
+    assert stored.range.isna().tolist() == [False, True]
+
+
+def test_results_computed_here_come_before_the_committed_ones(checkout: Path) -> None:
+    with pytest.raises(ArtefactError, match=r"no results of table.*PRESET=made-up.*table\.ipynb"):
+        results.path_of("made-up", "table")
+    committed = put(checkout / "data" / "results" / "made-up" / "table.csv", "value\n1\n")
+    assert results.path_of("made-up", "table") == committed
+    assert results.read("made-up", "table").value.tolist() == [1]
+    here = put(paths.results("made-up") / "table.csv", "value\n2\n")
+    assert results.path_of("made-up", "table") == here
+    assert results.read("made-up", "table").value.tolist() == [2]
+    with pytest.raises(ArtefactError):
+        results.path_of("other", "table")
+
+
+# Who wins, the code or the noisy image.
+
+
+def swap_sheet(follows: np.ndarray) -> dict[str, np.ndarray]:
+    """Cell (level, i, j) is digit j with a little noise where ``follows``, else digit i."""
+    rng = np.random.default_rng(0)
+    n = follows.shape[1]
+    clean = rng.integers(20, 236, (n, 1, 4, 4)).astype(np.uint8)
+    images = np.empty((*follows.shape, 1, 4, 4), np.uint8)
+    for level, i, j in np.ndindex(follows.shape):
+        source = clean[j] if follows[level, i, j] else clean[i]
+        images[level, i, j] = source + rng.integers(-5, 6, source.shape)
+    sigmas = np.array([0.5, 2.0, 10.0][: len(follows)], dtype=np.float32)
+    return {"clean": clean, "images": images, "sigmas": sigmas}
+
+
+def test_follows_code_counts_the_swaps_that_went_to_the_code() -> None:
+    follows = np.zeros((3, 4, 4), dtype=bool)
+    follows[1, 0, 1:] = True  # three of the twelve swaps of the second level
+    follows[2] = True
+    share = results.follows_code(swap_sheet(follows))
+    assert share.index.tolist() == [0.5, 2.0, 10.0]
+    assert share.tolist() == [0, 0.25, 1]
+
+
+def test_follows_code_does_not_count_an_image_under_its_own_code() -> None:
+    own = np.zeros((1, 4, 4), dtype=bool)
+    own[0][np.eye(4, dtype=bool)] = True
+    assert results.follows_code(swap_sheet(own)).tolist() == [0]
+
+
+def test_follows_code_tells_i_from_j() -> None:
+    """Only the row of digit 2 obeys: 3 of 12, as many as a column, but other ones."""
+    follows = np.zeros((1, 4, 4), dtype=bool)
+    follows[0, 2] = True
+    sheet = swap_sheet(follows)
+    assert results.follows_code(sheet).tolist() == [0.25]
+    sheet["images"][0, 2, 0] = sheet["clean"][2]
+    assert results.follows_code(sheet).tolist() == [pytest.approx(2 / 12)]
+    sheet["images"][0, 0, 2] = sheet["clean"][2]
+    assert results.follows_code(sheet).tolist() == [0.25]
+
+
+def test_follows_code_measures_beyond_a_byte() -> None:
+    """16 squared is 0 in bytes, which would make the farther digit the nearer one."""
+    clean = np.stack([np.full((1, 4, 4), value, np.uint8) for value in (0, 21)])
+    images = np.zeros((1, 2, 2, 1, 4, 4), np.uint8)
+    images[0, 0, 1], images[0, 1, 0] = 16, 5
+    sheet = {"clean": clean, "images": images, "sigmas": np.array([1.0], np.float32)}
+    assert results.follows_code(sheet).tolist() == [1]
+
+
+def test_notebook_03s_table_is_made_of_its_products(checkout: Path) -> None:
+    """Every product is put in place by hand, so nothing trains and every number is known."""
+    space = LatentSpace(preset="smoke", dataset="digits")
+    steps = space.numbers.nfe_steps
+    for k, setting in enumerate(SETTINGS):
+        folder = store.folder(space.run(*setting))
+        put(folder / "metrics.csv", f"split,metric,value\ntest,knn_accuracy,0.{k + 1}\n")
+    for run, loss in ((space.run("drl", "uniform_t"), 0.3), (space.unconditional(), 0.6)):
+        table = f"sigma,z,loss\n0.1,own,{loss}\n0.1,shuffled,{2 * loss}\n7,own,{loss / 2}\n"
+        put(store.folder(run) / "usage.csv", table)
+    for setting, share in zip(SETTINGS[:2], (False, True), strict=True):
+        sheet = swap_sheet(np.full((3, 4, 4), share))
+        _save(store.folder(space.sampler(*setting)), f"swapped_codes-{steps}", sheet)
+    for dimension in space.numbers.latent_dims:
+        sheet = {
+            "diversity": np.full(5, 1 / dimension, np.float32),
+            "error": np.full(5, 2 / dimension, np.float32),
+        }
+        _save(store.folder(space.of_dimension(dimension)), f"same_code-{steps}", sheet)
+
+    table = results.write("smoke", "made", results.of_latent_space(space))
+    assert list(table.columns) == results.COLUMNS
+    assert not table.isna().any().any()
+    accuracy = table[table.metric == "knn_accuracy"].set_index(["method", "t_sampler"]).value
+    assert accuracy.to_dict() == {s: pytest.approx(0.1 * (k + 1)) for k, s in enumerate(SETTINGS)}
+    losses = table[table.metric.str.startswith("loss_")]
+    assert (losses.split == "validation").all()
+    own = losses[losses.metric == "loss_own"].set_index(["method", "sigma_max"]).value
+    assert own.to_dict() == {
+        ("drl", 0.1): 0.3, ("drl", 7): 0.15, ("dsm", 0.1): 0.6, ("dsm", 7): 0.3,
+    }  # fmt: skip
+    assert losses[losses.metric == "loss_shuffled"].value.tolist() == [0.6, 1.2]
+    follows = table[table.metric == "follows_code"].set_index(["t_sampler", "sigma_max"]).value
+    assert follows.to_dict() == {
+        (t, s): float(t == "uniform_sigma") for _, t in SETTINGS[:2] for s in (0.5, 2.0, 10.0)
+    }
+    for metric, times in (("sample_diversity", 1), ("sample_error", 2)):
+        spread = table[table.metric == metric].set_index("latent_dim").value
+        assert spread.to_dict() == {d: pytest.approx(times / d) for d in space.numbers.latent_dims}
+
+
+def _save(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(arrays, folder / f"{name}.safetensors")
