@@ -239,7 +239,7 @@ class LatentSpace(ImageExperiment):
             products += [latent_grid(self.sampler(method, t_sampler), steps)]
         products += [swapped_codes(self.run("drl", "uniform_t"), steps)]
         products += [swapped_codes(self.sampler("drl", "uniform_sigma"), steps)]
-        products += [same_code(run, steps) for run in of_dimensions]
+        products += [p for run in of_dimensions for p in (same_code(run, steps), metrics(run))]
         return products
 
 

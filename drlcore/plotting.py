@@ -153,7 +153,7 @@ def dial_figure(table: pd.DataFrame) -> Figure:
             fmt="o", color=colour, capsize=3,
         )  # fmt: skip
     right.set_xticks(
-        range(len(names)), [n.replace(", ", "\n") for n in names], fontsize=6, rotation=30
+        range(len(names)), [n.replace(", σ in ", "\nσ in\n") for n in names], fontsize=6
     )
     right.set(title="trained on a range", xlim=(-0.5, len(names) - 0.5))
     return figure
@@ -161,13 +161,14 @@ def dial_figure(table: pd.DataFrame) -> Figure:
 
 def dial_factors(single: pd.DataFrame) -> Figure:
     """R² of every measured factor, and class accuracy, against the level trained on."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.9), sharey=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 2.9), sharey=True)
     fine = {"ink_r2": "C3", "thickness_r2": "C1"}
     layout = {"knn_accuracy": "C0", "slant_r2": "C2", "width_r2": "C4", "height_r2": "C5"}
     _lines_over_sigma(left, single, fine)
     _lines_over_sigma(right, single, layout)
     left.set(title="stroke", xlabel="σ trained on", ylabel="on test images", ylim=(-0.1, 1.02))
     right.set(title="class and layout", xlabel="σ trained on")
+    right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -271,9 +272,9 @@ def code_usage(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
 
 def prop1_curves(levels: Sequence[float], terms: Sequence[Prop1], floors: pd.DataFrame) -> Figure:
     """Left: the three terms of Prop. 1. Right: the floor given what z tells."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.8))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 2.8))
     for name, style, label in (
-        ("dsm", "k-o", "DSM"),
+        ("dsm", "k-", "DSM"),
         ("constant", "C1-", "constant"),
         ("esm", "C0-", "ESM"),
     ):
@@ -284,9 +285,9 @@ def prop1_curves(levels: Sequence[float], terms: Sequence[Prop1], floors: pd.Dat
     left.legend()
     for name in floors.columns:
         colour = FACTOR_COLOURS.get(name, "k" if name == "nothing" else "0.7")
-        right.plot(levels, floors[name], color=colour, label=f"z tells {name}")
+        right.plot(levels, floors[name], color=colour, label=name)
     right.set(xscale="log", xlabel="σ", title="the floor")
-    right.legend()
+    right.legend(title="z tells", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -302,9 +303,9 @@ def factor_gains(gains: pd.DataFrame) -> Figure:
     near = (x - x[0]).norm(dim=1) < 0.6
     inset.scatter(x[near, 0], x[near, 1], s=2, c=factors["fine"][near], cmap="viridis")
     inset.set(xticks=[], yticks=[])
-    inset.set_title("one sub-component", fontsize=6)
+    inset.text(0.05, 0.95, "one of the nine", transform=inset.transAxes, fontsize=6, va="top")
     for factor, rows in gains.groupby("factor", sort=False):
-        right.plot(rows.sigma, rows.gain, color=FACTOR_COLOURS[factor], marker="o", label=factor)
+        right.plot(rows.sigma, rows.gain, color=FACTOR_COLOURS[factor], label=factor)
         right.axvline(RADII[factor], color=FACTOR_COLOURS[factor], ls=":", lw=1)
     right.set(
         xscale="log", xlabel="σ", ylabel="fall of the floor", title="what telling a factor is worth"
@@ -399,6 +400,10 @@ def scheme(x0: np.ndarray, noisy: Mapping[float, np.ndarray]) -> Figure:
     return figure
 
 
-def caption(figure: Figure, noise: NoiseRange, text: str = "") -> None:
-    """The noise range under the figure, with ``text`` before it."""
-    figure.supxlabel(f"{text}{'; ' if text else ''}{noise.label}", fontsize=7, color="0.4")
+def caption(figure: Figure, noise: NoiseRange, text: str) -> None:
+    """``text`` and the SDE's noise range under the figure.
+
+    Which levels of it a model was trained on belongs in the figure's titles and legends.
+    """
+    whole = f"noise range σ = {noise.sigma_min:g} to {noise.sigma_max:g}"
+    figure.supxlabel(f"{text}; {whole}", fontsize=7, color="0.4")

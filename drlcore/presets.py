@@ -80,7 +80,7 @@ PRESETS: dict[PresetName, Preset] = {
         latent_dims=(2, 4, 8, 16),
         toy_steps=1500,
         toy_levels=12,
-        monte_carlo=100_000,
+        monte_carlo=30_000,
         runs_per_job=1,
     ),
     # A GPU: the networks and steps of the authors' MNIST code (JAX, first commit f208912).

@@ -173,7 +173,10 @@ def test_dial_figure_draws_means_over_seeds_and_ranges():
     single = tidy(values, t_sampler="single", range="one level")
     ranges = [
         tidy(values, t_sampler=sampler, range=name).query("sigma_max == @sigma")
-        for sampler, name, sigma in (("uniform_t", "all, t", 1.0), ("interval", "upper", 10.0))
+        for sampler, name, sigma in (
+            ("uniform_t", "uniform t, σ in [1, 2]", 1.0),
+            ("interval", "upper", 10.0),
+        )
     ]
     left, right = plotting.dial_figure(pd.concat([single, *ranges])).axes
     for k, of_levels in enumerate((accuracy, ink)):
@@ -190,7 +193,7 @@ def test_dial_figure_draws_means_over_seeds_and_ranges():
         spread = [np.std(of_levels[k], ddof=1) for k in (1, 2)]
         lengths = [np.ptp(segment[:, 1]) for segment in bars.get_segments()]
         assert lengths == pytest.approx([2 * s for s in spread])
-    assert [t.get_text() for t in right.get_xticklabels()] == ["all\nt", "upper"]
+    assert [t.get_text() for t in right.get_xticklabels()] == ["uniform t\nσ in\n[1, 2]", "upper"]
     # The strip of sigma's colours lies along the axis of sigma.
     strip = left.patches
     assert len(strip) == 99
@@ -303,7 +306,7 @@ def test_prop1_curves_are_the_means_of_the_terms_and_the_floors():
     assert {li.get_label(): list(li.get_ydata()) for li in left.lines} == expected
     for k, name in enumerate(floors):
         assert line(right, k) == (SIGMAS, floors[name].tolist())
-        assert right.lines[k].get_label() == f"z tells {name}"
+        assert right.lines[k].get_label() == name
 
 
 def test_factor_gains_draw_gains_radii_and_the_toy_set():
@@ -371,11 +374,9 @@ def test_scheme_shows_the_chain_of_the_image():
 
 def test_caption_names_the_noise_range():
     figure = plt.figure()
-    noise = NoiseRange().single(3.0)
-    plotting.caption(figure, noise, "mnist")
-    assert figure._supxlabel.get_text() == f"mnist; {noise.label}"  # type: ignore[attr-defined]
-    plotting.caption(figure, noise)
-    assert figure._supxlabel.get_text() == noise.label  # type: ignore[attr-defined]
+    plotting.caption(figure, NoiseRange(sigma_min=0.02, sigma_max=9.0), "mnist")
+    text = figure._supxlabel.get_text()  # type: ignore[attr-defined]
+    assert text == "mnist; noise range σ = 0.02 to 9"
 
 
 # Every figure function returns its one figure and opens no other.
