@@ -18,7 +18,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from drlcore import paths
 from drlcore.errors import ArtefactError
 
 
@@ -120,11 +119,3 @@ def environment(device: torch.device) -> dict[str, str]:
     """What bits depend on beside the parameters: versions and hardware kind."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {"version": code_version(), "torch": torch.__version__, "device": name}
-
-
-def relative(path: Path) -> str:
-    """``path`` as seen from the repository, for messages and metadata without machine paths."""
-    try:
-        return str(path.relative_to(paths.output()))
-    except ValueError:
-        return path.name

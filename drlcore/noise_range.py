@@ -116,8 +116,11 @@ class NoiseRange(Parameters):
         low, high = self.window
         if self.t_sampler == "single":
             return f"σ = {low:g}"
-        law = {"uniform_t": "uniform t", "uniform_sigma": "uniform σ", "interval": "uniform t"}
-        return f"{law.get(self.t_sampler, 'log-normal σ')}, σ in [{low:g}, {high:g}]"
+        law = {
+            "uniform_sigma": "uniform σ",
+            "lognormal": f"log σ ~ N({self.log_mean}, {self.log_std}²)",
+        }.get(self.t_sampler, "uniform t")
+        return f"{law}, σ in [{low:g}, {high:g}]"
 
     def grid(self, n: int) -> list[float]:
         """``n`` levels from sigma_min to sigma_max, evenly spaced in log sigma, to 3 digits."""

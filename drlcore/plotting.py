@@ -102,7 +102,8 @@ def latent_spaces(
         z1, z2 = grid["z1"], grid["z2"]
         picture = tile(grid["images"], len(z1))
         picture = np.moveaxis(picture, 0, -1).squeeze()
-        extent = (float(z1[0]), float(z1[-1]), float(z2[0]), float(z2[-1]))
+        half1, half2 = (z1[1] - z1[0]) / 2, (z2[1] - z2[0]) / 2  # the codes are cells' centres
+        extent = (z1[0] - half1, z1[-1] + half1, z2[0] - half2, z2[-1] + half2)
         left.imshow(picture, extent=extent, aspect="auto", vmin=0, vmax=255)
         left.set(title=f"{title}: samples", xlabel="$z_1$", ylabel="$z_2$")
         code_scatter(right, codes, labels, title=f"{title}: test codes")
@@ -339,7 +340,10 @@ def toy_dial(table: pd.DataFrame, gains: pd.DataFrame, price: float) -> Figure:
 
 def t_sampler_histograms(draws: Mapping[str, np.ndarray]) -> Figure:
     """Share of training at each noise level, for each t-sampler."""
-    figure, axes = plt.subplots(len(draws), 1, figsize=(5.5, 0.85 * len(draws)), sharex=True)
+    figure, axes = plt.subplots(
+        len(draws), 1, figsize=(5.5, 0.85 * len(draws)), sharex=True, squeeze=False
+    )
+    axes = axes[:, 0]
     edges = np.geomspace(0.009, 55, 60)
     centres = np.sqrt(edges[1:] * edges[:-1])
     for ax, (name, sigma) in zip(axes, draws.items(), strict=True):

@@ -19,7 +19,7 @@ from drlcore.model import RepresentationModel
 from drlcore.probe import probe_run
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
-from drlcore.store import find, folder, load_or_train
+from drlcore.store import card_beside, find, folder, load_or_train
 
 Content = TypeVar("Content", pd.DataFrame, Arrays)
 
@@ -42,7 +42,7 @@ class Product(Generic[Content]):
         """The content: read if stored, else computed, training the run first if need be.
 
         Raises:
-            ArtefactError: the stored file is corrupt.
+            ArtefactError: the stored file is corrupt, or was computed from other data.
             TrainingError: see ``train``.
         """
         path = self.path
@@ -50,6 +50,8 @@ class Product(Generic[Content]):
             content = self.compute(self.run, load_or_train(self.run, progress=progress))
             _write(folder(self.run) / self.file, content)
             path = folder(self.run) / self.file
+        else:
+            card_beside(path, self.run)
         if path.suffix == ".safetensors":
             return {name: value.numpy() for name, value in load_tensors(path).items()}
         try:

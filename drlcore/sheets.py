@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -45,27 +47,30 @@ def latent_grid(run: RunParameters, model: RepresentationModel, steps: int) -> A
 def swapped_codes(run: RunParameters, model: RepresentationModel, steps: int) -> Arrays:
     """Noisy images of one digit denoised with the code of another (DRL Fig. 9).
 
-    For the first test images of digits 0 to 3 and each noise level in ``SWAP_SIGMAS`` inside the
-    range: the probability-flow ODE from xt of digit i under the code of digit j.
+    For the first test images of the first four classes and each noise level in ``SWAP_SIGMAS``
+    inside the range, or its middle if none is: the probability-flow ODE from xt of digit i under
+    the code of digit j.
 
     Returns:
         clean (4, C, H, W), noisy (L, 4, C, H, W), images (L, 4, 4, C, H, W; i then j), all uint8;
-        sigmas float32 (L,); nfe.
+        sigmas float32 (L,); nfe. Fewer than 4 where the test images have fewer classes.
     """
     dataset = load_dataset(run.dataset)
     x0 = _one_of_each(dataset, SWAP_DIGITS)
     codes = torch.from_numpy(encode(model, x0, read_at(run)))
     generator = torch.Generator().manual_seed(run.seed)
     noise = torch.randn(x0.shape, generator=generator)
-    sigmas = [s for s in SWAP_SIGMAS if run.noise.sigma_min <= s <= run.noise.sigma_max]
+    low, high = run.noise.sigma_min, run.noise.sigma_max
+    sigmas = [s for s in SWAP_SIGMAS if low <= s <= high] or [math.sqrt(low * high)]
+    n = len(x0)
     noisy, images, nfe = [], [], np.array(0)
     for sigma in sigmas:
         t = model.sde.t(torch.tensor(sigma))
         xt = model.sde.perturb(x0, t.expand(len(x0)), noise)
-        start = (xt.repeat_interleave(SWAP_DIGITS, 0), float(t))
-        sheet, nfe = _draw(run, model, codes.repeat(SWAP_DIGITS, 1), steps, start)
+        start = (xt.repeat_interleave(n, 0), float(t))
+        sheet, nfe = _draw(run, model, codes.repeat(n, 1), steps, start)
         noisy.append(_to_uint8(xt / model.sde.mean_coefficient(t)))
-        images.append(sheet.reshape(SWAP_DIGITS, SWAP_DIGITS, *dataset.shape))
+        images.append(sheet.reshape(n, n, *dataset.shape))
     return {
         "clean": _to_uint8(x0),
         "noisy": np.stack(noisy),
@@ -146,6 +151,7 @@ def _to_uint8(x: Tensor) -> np.ndarray:
 
 
 def _one_of_each(dataset: Dataset, n: int) -> Tensor:
-    """The first test image of each of the first ``n`` classes."""
-    first = [int((dataset.test.y == c).nonzero()[0]) for c in range(n)]
+    """The first test image of each of the first ``n`` classes that the test images have."""
+    classes = dataset.test.y.unique()[:n]
+    first = [int((dataset.test.y == c).nonzero()[0]) for c in classes]
     return dataset.test.x[first]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pandas as pd
 
@@ -44,6 +45,22 @@ def find(run: RunParameters, name: str) -> Path | None:
     return None
 
 
+def card_beside(path: Path, run: RunParameters) -> dict[str, Any]:
+    """The run card in the folder of ``path``, a stored file of ``run``.
+
+    Raises:
+        ArtefactError: there is none, or the run was trained on other data than is here now.
+    """
+    card = load_json(path.with_name("run.json"))
+    trained_on, here = card["data"]["checksum"], load_dataset(run.dataset).checksum
+    if trained_on != here:
+        raise ArtefactError(
+            f"run {run.key} was trained on {run.dataset} with checksum {trained_on}, the data here "
+            f"has {here}; delete {path.parent} to train again"
+        )
+    return card
+
+
 def load_or_train(
     run: RunParameters, *, progress: bool = True, device: str = "auto"
 ) -> RepresentationModel:
@@ -57,13 +74,7 @@ def load_or_train(
     model = build_model(run, dataset).to(pick_device(device))
     weights = find(run, "weights.safetensors")
     if weights is not None:
-        card = load_json(weights.with_name("run.json"))
-        if card["data"]["checksum"] != dataset.checksum:
-            raise ArtefactError(
-                f"run {run.key} was trained on {run.dataset} with checksum "
-                f"{card['data']['checksum']}, the data here has {dataset.checksum}; delete "
-                f"{weights.parent} to train again"
-            )
+        card = card_beside(weights, run)
         model.load_state_dict(load_tensors(weights, card["weights"]["sha256"]))
         return model.eval().requires_grad_(False)
 
@@ -99,9 +110,14 @@ def load_or_train(
 
 
 def history(run: RunParameters, *, progress: bool = True) -> pd.DataFrame:
-    """Training history of ``run``, see ``train``."""
+    """Training history of ``run``, see ``train``; trained now if need be.
+
+    Raises:
+        ArtefactError: the weights are there and their history is not.
+    """
     if find(run, "history.csv") is None:
         load_or_train(run, progress=progress)
     stored = find(run, "history.csv")
-    assert stored is not None
+    if stored is None:
+        raise ArtefactError(f"run {run.key} has weights but no history; delete {folder(run)}")
     return pd.read_csv(stored)

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from drlcore.errors import ParameterError
 from drlcore.noise_range import NoiseRange
 
 TimeEmbeddingKind = Literal["log_sigma", "gaussian_fourier", "positional"]
@@ -16,8 +17,9 @@ TimeEmbeddingKind = Literal["log_sigma", "gaussian_fourier", "positional"]
 class TimeEmbedding(nn.Module):
     """Features of the noise level sigma, built from the noise range; no trained weights.
 
-    One instance serves both networks of a model, so that changing the range moves every clock.
-    (The authors' encoder hard-codes 0.01 and 50, whatever the SDE's range.)
+    One instance serves both networks of a model, so that they always tell the same time; the
+    ``log_sigma`` clock is also scaled to the range. (The authors' encoder hard-codes 0.01 and 50,
+    whatever the SDE's range.)
 
     Args:
         noise: the range sigma is measured against.
@@ -27,6 +29,9 @@ class TimeEmbedding(nn.Module):
         dim: number of features, even.
 
     Shape: sigma (B,) in data units -> (B, dim).
+
+    Raises:
+        ParameterError: an odd dim.
     """
 
     frequencies: Tensor
@@ -35,6 +40,8 @@ class TimeEmbedding(nn.Module):
         self, noise: NoiseRange, kind: TimeEmbeddingKind = "log_sigma", dim: int = 32
     ) -> None:
         super().__init__()
+        if dim % 2:
+            raise ParameterError(f"dim = {dim}: a sine and a cosine each take half, so it is even")
         self.noise, self.kind, self.dim = noise, kind, dim
         half = dim // 2
         if kind == "log_sigma":

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from drlcore.checkpoint import load_tensors, save_tensors
 from drlcore.datasets import Dataset
-from drlcore.errors import TrainingError
+from drlcore.errors import ArtefactError, TrainingError
 from drlcore.loss import objective
 from drlcore.model import RepresentationModel
 from drlcore.run import RunParameters
@@ -60,7 +60,7 @@ def train(
 
     Raises:
         TrainingError: the loss is not finite; names step, sigma and last good checkpoint.
-        ArtefactError: a checkpoint cannot be written or is corrupt.
+        ArtefactError: a checkpoint cannot be written, is corrupt, or is of other data.
     """
     torch.set_num_threads(run.threads)
     device = next(model.parameters()).device
@@ -75,7 +75,7 @@ def train(
     torch.manual_seed(run.seed)  # dropout draws from the global generator
     rows: list[list[float]] = []
     sums = torch.zeros(3)
-    state = _ResumeState(folder, model, average, optimiser, generator)
+    state = _ResumeState(folder, model, average, optimiser, generator, dataset.checksum)
     first, rows, sums = state.load()
     model.train()
     if frozen_encoder and model.encoder is not None:
@@ -143,7 +143,9 @@ class _ResumeState:
         average: dict[str, Tensor],
         optimiser: torch.optim.Optimizer,
         generator: torch.Generator,
+        data: str,
     ) -> None:
+        self.data = torch.tensor(list(data.encode()), dtype=torch.uint8)
         self.tensors = folder / "resume.safetensors"
         self.model, self.average = model, average
         self.optimiser, self.generator = optimiser, generator
@@ -164,6 +166,7 @@ class _ResumeState:
         tensors["sums"] = sums
         tensors["rows"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(HISTORY))
         tensors["step"] = torch.tensor(step)
+        tensors["data"] = self.data
         save_tensors(self.tensors, tensors)
         self.last_good = step
 
@@ -171,6 +174,10 @@ class _ResumeState:
         if not self.tensors.is_file():
             return 0, [], torch.zeros(3)
         tensors = load_tensors(self.tensors)
+        if not torch.equal(tensors["data"], self.data):
+            raise ArtefactError(
+                f"{self.tensors} was begun on other data than is here now; delete it to start again"
+            )
         self.model.load_state_dict(_under("model.", tensors))
         for name, value in _under("average.", tensors).items():
             self.average[name].copy_(value)

@@ -83,5 +83,6 @@ def test_labels_tell_the_ranges_apart():
         noise.single(1),
         noise.interval(1, 2),
         noise.updated(t_sampler="lognormal", log_mean=0, log_std=1),
+        noise.updated(t_sampler="lognormal", log_mean=0, log_std=2),
     ]
     assert len({each.label for each in ranges}) == len(ranges)

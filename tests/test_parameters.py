@@ -200,12 +200,12 @@ def test_any_changed_parameter_is_another_run():
 def test_any_changed_noise_is_another_run_also_in_the_first_stage(change):
     noise = NoiseRange(**change)
     assert BASE.updated(noise=noise).key != BASE.key
-    two = BASE.updated(noise=noise).second_stage(10, NoiseRange())
-    assert two.key != BASE.second_stage(10, NoiseRange()).key
+    two = BASE.updated(noise=noise).second_stage(NoiseRange(), steps=10)
+    assert two.key != BASE.second_stage(NoiseRange(), steps=10).key
 
 
 def test_key_survives_the_run_card_and_the_order_of_its_fields():
-    run = BASE.second_stage(10, NoiseRange(sigma_max=20))
+    run = BASE.second_stage(NoiseRange(sigma_max=20), steps=10)
     stored = json.loads(run.model_dump_json())
     backwards = json.dumps(dict(reversed(stored.items())))
     assert RunParameters.from_json(backwards) == run
@@ -215,7 +215,7 @@ def test_key_survives_the_run_card_and_the_order_of_its_fields():
 
 def test_a_second_stage_keeps_everything_that_shapes_the_encoder():
     first = BASE.updated(noise=NoiseRange().single(3.0), seed=4)
-    two = first.second_stage(77, NoiseRange())
+    two = first.second_stage(NoiseRange(), steps=77)
     assert two.first_stage == first and two.steps == 77 and two.noise == NoiseRange()
     assert two.updated(first_stage=None, steps=first.steps, noise=first.noise) == first
     for name, value in {
@@ -229,13 +229,13 @@ def test_a_second_stage_keeps_everything_that_shapes_the_encoder():
             two.updated(**{name: value})
     for method in ("dsm", "csm"):
         with pytest.raises(ParameterError, match="no encoder to take over"):
-            BASE.updated(method=method).second_stage(10, NoiseRange())
+            BASE.updated(method=method).second_stage(NoiseRange(), steps=10)
 
 
 def test_a_kept_time_conditioned_encoder_keeps_its_clock():
     """Its code at one sigma must not depend on the stage it is read in."""
     first = BASE.updated(time_conditioned=True, noise=NoiseRange(sigma_max=10).single(3.0))
-    first.second_stage(10, NoiseRange(sigma_max=10))
+    first.second_stage(NoiseRange(sigma_max=10), steps=10)
     for changes in (
         {"noise": NoiseRange()},
         {"noise": NoiseRange(sigma_min=0.1, sigma_max=10)},
@@ -244,7 +244,7 @@ def test_a_kept_time_conditioned_encoder_keeps_its_clock():
         with pytest.raises(ParameterError, match="tells the time"):
             first.updated(first_stage=first, **changes)
     # One that does not read the time is free to go on under any range.
-    BASE.second_stage(10, NoiseRange(sigma_max=10)).updated(time_embedding="positional")
+    BASE.second_stage(NoiseRange(sigma_max=10), steps=10).updated(time_embedding="positional")
 
 
 def test_an_impossible_range_stops_before_any_training():

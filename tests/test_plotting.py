@@ -141,7 +141,7 @@ def test_latent_spaces_show_the_grid_upright_and_every_code():
     left, right = figure.axes[0], figure.axes[1]
     np.testing.assert_array_equal(shown(left), plotting.tile(grid["images"], 3)[0])
     assert left.images[0].origin == "upper"
-    assert left.images[0].get_extent() == [-1, 1, 5, 7]  # the first row, z2 = 7, on top
+    assert left.images[0].get_extent() == [-1.5, 1.5, 4.5, 7.5]  # the row of z2 = 7 on top
     assert left.get_ylim()[0] < left.get_ylim()[1]
     assert left.get_title() == "DRL: samples" and right.get_title() == "DRL: test codes"
     (points,) = right.collections

@@ -233,7 +233,7 @@ def test_a_time_conditioned_encoder_is_read_at_the_largest_sigma_it_was_trained_
         run = RunParameters(noise=noise, time_conditioned=True)
         assert read_at(run) == sigma
         # A second stage trains the score network alone: its encoder is still the first one's.
-        assert read_at(run.second_stage(10, NoiseRange())) == sigma
+        assert read_at(run.second_stage(NoiseRange(), steps=10)) == sigma
 
 
 def test_probe_run_reports_both_splits_and_fits_on_the_training_images(monkeypatch):

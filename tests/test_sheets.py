@@ -160,6 +160,13 @@ def test_swapped_codes_are_noisy_digit_i_under_the_code_of_digit_j(sde):
                 np.testing.assert_allclose(cell[4:], in_bytes(codes[j]), atol=1)
 
 
+def test_swapped_codes_in_a_range_without_the_usual_levels():
+    run = RUN.updated(noise=NoiseRange(sigma_min=0.04, sigma_max=0.25))
+    sheet = sheets.swapped_codes(run, model_of(run), STEPS)
+    assert sheet["sigmas"].tolist() == pytest.approx([0.1])
+    assert sheet["images"].shape == (1, 4, 4, *SHAPE)
+
+
 def test_noisy_images_have_the_noise_of_their_level():
     run = RUN.updated(seed=5)
     sheet = sheets.swapped_codes(run, model_of(run), STEPS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from safetensors.numpy import save_file
 
 from drlcore import paths, products, results, store
+from drlcore.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
 from drlcore.experiments import SETTINGS, Floor, LatentSpace
 from drlcore.gaussian_mixture import Estimate, Prop1
@@ -38,6 +40,17 @@ def put(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
+
+
+def put_product(folder: Path, file: str, text: str, checksum: str | None = None) -> Path:
+    """A product beside the card of a run trained on digits, or on data of ``checksum``."""
+    put_card(folder, checksum)
+    return put(folder / file, text)
+
+
+def put_card(folder: Path, checksum: str | None = None) -> None:
+    data = {"checksum": checksum or load_dataset("digits").checksum}
+    put(folder / "run.json", json.dumps({"data": data}))
 
 
 # Runs and products.
@@ -94,18 +107,32 @@ def test_weights_without_their_card_are_refused(checkout: Path) -> None:
 
 def test_a_product_computed_here_comes_before_the_committed_one(checkout: Path) -> None:
     product = products.metrics(RUN)
-    committed = put(paths.artefacts() / RUN.key / "metrics.csv", "split,metric,value\ntest,a,1\n")
+    table = "split,metric,value\ntest,a,{}\n"
+    committed = put_product(paths.artefacts() / RUN.key, "metrics.csv", table.format(1))
     assert product.path == committed
     assert product.load().value.tolist() == [1]
-    here = put(store.folder(RUN) / "metrics.csv", "split,metric,value\ntest,a,2\n")
+    here = put_product(store.folder(RUN), "metrics.csv", table.format(2))
     assert product.path == here
     assert product.load().value.tolist() == [2]
 
 
 def test_a_corrupt_table_is_refused(checkout: Path) -> None:
-    put(store.folder(RUN) / "metrics.csv", "")
+    put_product(store.folder(RUN), "metrics.csv", "")
     with pytest.raises(ArtefactError, match=r"metrics\.csv is corrupt"):
         products.metrics(RUN).load()
+
+
+def test_a_product_of_other_data_is_refused(checkout: Path) -> None:
+    put_product(store.folder(RUN), "metrics.csv", "split,metric,value\ntest,a,1\n", "f" * 16)
+    with pytest.raises(ArtefactError, match="trained on digits with checksum ffffffffffffffff"):
+        products.metrics(RUN).load()
+
+
+def test_weights_without_their_history_are_refused(checkout: Path) -> None:
+    store.load_or_train(RUN, progress=False, device="cpu")
+    (store.folder(RUN) / "history.csv").unlink()
+    with pytest.raises(ArtefactError, match="weights but no history"):
+        store.history(RUN, progress=False)
 
 
 def test_every_kind_of_product_is_computed_once_and_read_back(
@@ -208,7 +235,7 @@ def test_levels_of_a_single_level_are_equal_and_no_code_has_no_dimension() -> No
 
 
 def test_a_second_stage_is_filed_under_the_noise_its_encoder_saw() -> None:
-    two = RUN.updated(noise=NoiseRange().single(3.0)).second_stage(10, NoiseRange())
+    two = RUN.updated(noise=NoiseRange().single(3.0)).second_stage(NoiseRange(), steps=10)
     (row,) = results.of_run(two, MEASURED).itertuples()
     assert (row.sigma_min, row.sigma_max, row.t_sampler) == (3.0, 3.0, "single")
     assert row.run == two.key
@@ -328,10 +355,10 @@ def test_notebook_03s_table_is_made_of_its_products(checkout: Path) -> None:
     steps = space.numbers.nfe_steps
     for k, setting in enumerate(SETTINGS):
         folder = store.folder(space.run(*setting))
-        put(folder / "metrics.csv", f"split,metric,value\ntest,knn_accuracy,0.{k + 1}\n")
+        put_product(folder, "metrics.csv", f"split,metric,value\ntest,knn_accuracy,0.{k + 1}\n")
     for run, loss in ((space.run("drl", "uniform_t"), 0.3), (space.unconditional(), 0.6)):
         table = f"sigma,z,loss\n0.1,own,{loss}\n0.1,shuffled,{2 * loss}\n7,own,{loss / 2}\n"
-        put(store.folder(run) / "usage.csv", table)
+        put_product(store.folder(run), "usage.csv", table)
     for setting, share in zip(SETTINGS[:2], (False, True), strict=True):
         sheet = swap_sheet(np.full((3, 4, 4), share))
         _save(store.folder(space.sampler(*setting)), f"swapped_codes-{steps}", sheet)
@@ -364,5 +391,5 @@ def test_notebook_03s_table_is_made_of_its_products(checkout: Path) -> None:
 
 
 def _save(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    put_card(folder)
     save_file(arrays, folder / f"{name}.safetensors")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from drlcore.errors import ParameterError
 from drlcore.noise_range import NoiseRange
 from drlcore.time_embedding import TimeEmbedding, TimeEmbeddingKind
 
@@ -89,3 +90,8 @@ def test_log_sigma_tells_every_level_of_the_range():
     embedding = TimeEmbedding(noise).double()(sigma)
     u = torch.atan2(embedding[:, 0], embedding[:, 16]) / (math.pi / 2)
     torch.testing.assert_close(u, noise.fraction(sigma), rtol=0, atol=1e-6)
+
+
+def test_an_odd_number_of_features_is_refused():
+    with pytest.raises(ParameterError, match="dim = 5"):
+        TimeEmbedding(NoiseRange(), dim=5)

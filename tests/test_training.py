@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -147,6 +148,18 @@ def test_kill_9_and_resume_give_the_same_sha256(tmp_path: Path) -> None:
     assert not resume.exists()
 
 
+def test_a_run_begun_on_other_data_is_not_continued(tmp_path: Path) -> None:
+    def kill(step: int) -> None:
+        if step == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        weights(RUN, tmp_path, checkpoint_seconds=0, on_step=kill)
+    other = replace(DIGITS, checksum="0" * 16)
+    with pytest.raises(ArtefactError, match="begun on other data"):
+        train(RUN, build_model(RUN, other), other, tmp_path, progress=False)
+
+
 def test_nan_stops_with_step_sigma_and_last_checkpoint(tmp_path: Path) -> None:
     run = RUN.updated(noise=NoiseRange().single(2.0))
     model = build_model(run, DIGITS)
@@ -190,7 +203,7 @@ def test_checkpoint_never_holds_nonfinite_weights(tmp_path: Path) -> None:
 
 def test_second_stage_keeps_the_encoder(output: Path) -> None:
     first = RUN.updated(noise=NoiseRange().single(5.0), steps=20)
-    second = first.second_stage(30, NoiseRange())
+    second = first.second_stage(NoiseRange(), steps=30)
     model = store.load_or_train(second, progress=False, device="cpu")
     kept = store.load_or_train(first, progress=False, device="cpu")
     assert model.encoder is not None and kept.encoder is not None
