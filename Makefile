@@ -25,6 +25,7 @@ help:  ## this list
 	@echo "  PYTHON=$(PYTHON)   the Python, 3.11 or newer, that .venv is made with"
 	@echo "  PRESET=$(PRESET)    smoke (minutes), laptop or paper (a GPU)"
 	@echo "  CORES=$(CORES)          jobs at a time"
+	@echo "  DATASET=         for data: cifar10, cifar100, fashion-mnist, ..."
 	@echo "  SET=\"$(SET)\"           more settings of the notebooks: SET=\"n_levels=4 steps=50\""
 
 env: $(STAMP)  ## make .venv with the versions of constraints.txt; instant once done

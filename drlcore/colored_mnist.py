@@ -54,10 +54,10 @@ def paint(
     Returns:
         RGB of shape (N, 3, H, W).
     """
-    ink = np.array(list(DIGIT_COLOURS.values()), np.int32)[digit_colour]
-    ground = np.array(list(BACKGROUND_COLOURS.values()), np.int32)[background_colour]
+    ink = np.array(list(DIGIT_COLOURS.values()), np.uint16)[digit_colour]
+    ground = np.array(list(BACKGROUND_COLOURS.values()), np.uint16)[background_colour]
     painted = np.empty((len(grey), 3, *grey.shape[1:]), np.uint8)
-    for channel in range(3):  # one at a time: all three in int32 would take 700 MB
+    for channel in range(3):  # one at a time, in 16 bits (255 x 255 + 127 fits), to spare memory
         low, high = (c[:, channel, None, None] for c in (ground, ink))
-        painted[:, channel] = (low * (255 - grey.astype(np.int32)) + high * grey + 127) // 255
+        painted[:, channel] = (low * (255 - grey) + high * grey + 127) // 255
     return painted
