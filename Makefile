@@ -4,6 +4,7 @@ PYTHON ?= python3
 PRESET ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 SET ?=
+DATASET ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -14,7 +15,7 @@ IN_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test lint lab publish clean
+.PHONY: help env reproduce data test lint lab publish clean
 
 help:  ## this list
 	@echo "make TARGET [NAME=VALUE ...]"
@@ -24,6 +25,7 @@ help:  ## this list
 	@echo "  PYTHON=$(PYTHON)   the Python, 3.11 or newer, that .venv is made with"
 	@echo "  PRESET=$(PRESET)    smoke (minutes), laptop or paper (a GPU)"
 	@echo "  CORES=$(CORES)          jobs at a time"
+	@echo "  DATASET=         for data: cifar10, cifar100, fashion-mnist, ..."
 	@echo "  SET=\"$(SET)\"           more settings of the notebooks: SET=\"n_levels=4 steps=50\""
 
 env: $(STAMP)  ## make .venv with the versions of constraints.txt; instant once done
@@ -41,6 +43,9 @@ reproduce: env  ## train, evaluate and run every notebook; what is there already
 	@$(IN_ENV) OMP_NUM_THREADS=1 snakemake --cores $(CORES) \
 		--rerun-incomplete --keep-going --rerun-triggers mtime params input --quiet host reason \
 		--config preset=$(PRESET) $(SET)
+
+data: env  ## download a data set: make data DATASET=cifar10; without DATASET, list them
+	@$(IN_ENV) python -m drlcore data $(DATASET)
 
 # The notebooks see no runs of this machine, only what is committed.
 test: env  ## every test, then the committed notebooks against their outputs

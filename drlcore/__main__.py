@@ -1,10 +1,12 @@
-"""Steps of the batch workflow: ``python -m drlcore train|evaluate|manifest|publish``."""
+"""Steps of the batch workflow: ``python -m drlcore train|evaluate|manifest|publish|data``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
+from drlcore.datasets import DATASETS, available
+from drlcore.download import download
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
 from drlcore.experiments import EXPERIMENTS, Experiment
 from drlcore.figures import write_manifest
@@ -24,12 +26,16 @@ def main(arguments: list[str] | None = None) -> int:
     manifest = steps.add_parser("manifest", help="list the figures of a preset")
     manifest.add_argument("preset")
     steps.add_parser("publish", help="commit-ready copies of the last laptop run")
+    data = steps.add_parser("data", help="download a data set; without a name, list them")
+    data.add_argument("dataset", nargs="?", choices=DATASETS)
     asked = parser.parse_args(arguments)
     try:
         if asked.step == "manifest":
             print(f"{len(write_manifest(asked.preset))} figures listed")
         elif asked.step == "publish":
             publish()
+        elif asked.step == "data":
+            _data(asked.dataset)
         else:
             experiment = EXPERIMENTS[asked.notebook].from_json(asked.parameters)
             _do(asked.step, experiment, set(asked.keys))
@@ -37,6 +43,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _data(name: str | None) -> None:
+    if name is not None:
+        download(name)
+    for each in DATASETS if name is None else (name,):
+        print(f"{each:15}{'here' if available(each) else 'absent'}")
 
 
 def _do(step: str, experiment: Experiment, keys: set[str]) -> None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from drlcore.datasets import DATASETS, require
 from drlcore.errors import ParameterError
 from drlcore.loss import Method
 from drlcore.noise_range import NoiseRange, TSampler
@@ -34,7 +35,7 @@ from drlcore.products import (
 from drlcore.run import RunParameters
 from drlcore.sde import SDEName, make_sde
 
-IMAGE_DATASETS = ("mnist", "digits")
+IMAGE_DATASETS = tuple(name for name in DATASETS if name != "toy")
 
 # What notebook 03 compares.
 SETTINGS: tuple[tuple[Method, TSampler], ...] = (
@@ -49,6 +50,8 @@ def _known_dataset(name: str) -> str:
     if name not in IMAGE_DATASETS and not Path(name).is_file():
         known = ", ".join(IMAGE_DATASETS)
         raise ValueError(f"known are {known}, or the path of an .npz file that exists")
+    if name in IMAGE_DATASETS:
+        require(name)  # an absent file stops here with a DataError, before any training
     return name
 
 
@@ -122,7 +125,7 @@ class ImageExperiment(Experiment):
     """Base of experiments that train on images.
 
     Attributes:
-        dataset: ``mnist``, ``digits``, or the path of an ``.npz`` file with your own images.
+        dataset: a name of ``IMAGE_DATASETS``, or the path of an ``.npz`` file with your own images.
         sde: ``ve`` (the paper's), ``vp`` or ``subvp``.
         sigma_min, sigma_max: the noise range, data units; images lie in [-1, 1].
         steps: training steps where codes are measured.

@@ -36,6 +36,11 @@ def mnist() -> Path:
     return root() / "data" / "mnist"
 
 
+def published(dataset: str) -> Path:
+    """The files of a data set that each user fetches, ignored by git."""
+    return root() / "data" / dataset
+
+
 def artefacts() -> Path:
     """Small results of the reference run, committed."""
     return root() / "data" / "artefacts"

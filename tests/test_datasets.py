@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from drlcore.datasets import (
     MNIST_MD5,
     Dataset,
     Split,
+    available,
     from_arrays,
     load_dataset,
     read_idx,
+    require,
 )
 from drlcore.errors import DataError, ParameterError
 from drlcore.factors import FACTORS, measure_factors
@@ -52,10 +55,10 @@ def arrays(**changes: Any) -> dict[str, Any]:
     return {"x_train": x[:40], "y_train": y[:40], "x_test": x[40:], "y_test": y[40:]} | changes
 
 
-# The three datasets
+# The datasets of the repository
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", ["mnist", "digits", "toy", "colored-mnist"])
 def test_every_dataset_keeps_the_contract(name: str) -> None:
     data = load_dataset(name)
     assert data is load_dataset(name) and data.name == name
@@ -94,6 +97,18 @@ def test_mnist_is_the_published_one() -> None:
     assert torch.equal(((data.test.x[:, 0] + 1) * 127.5).round().byte(), torch.from_numpy(raw))
 
 
+@pytest.mark.parametrize(
+    ("name", "checksum"),
+    [
+        ("mnist", "1e35582d42a90940"),
+        ("digits", "67fb90c43837fed0"),
+        ("colored-mnist", "1e40e8c497dbbaf2"),
+    ],
+)
+def test_committed_artefacts_were_made_from_this_data(name: str, checksum: str) -> None:
+    assert load_dataset(name).checksum == checksum
+
+
 def test_the_split_of_mnist_never_changes() -> None:
     held_out = load_dataset("mnist").validation
     drawn = hashlib.sha256(held_out.y.numpy().astype("<i8").tobytes()).hexdigest()
@@ -127,10 +142,12 @@ def test_factors_are_measured_from_the_images() -> None:
         part.factors["colour"]
 
 
-@pytest.mark.parametrize("name", ["MNIST", "cifar10", "", "images.npy", "npz", 3, None])
+@pytest.mark.parametrize("name", ["MNIST", "cifar", "", "images.npy", "npz", 3, None])
 def test_unknown_names_are_refused(name: Any) -> None:
-    with pytest.raises(ParameterError, match=r"mnist, digits, toy, or the path of a \.npz"):
-        load_dataset(name)
+    known = ", ".join(DATASETS) + ", or the path of a .npz"
+    for ask in (load_dataset, available, require):
+        with pytest.raises(ParameterError, match=re.escape(known)):
+            ask(name)
 
 
 # Damaged files
@@ -354,6 +371,7 @@ def test_own_images_from_a_file(tmp_path: Path) -> None:
 
 def test_a_file_of_other_arrays_is_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "mine.npz")
+    assert not available(path)
     with pytest.raises(DataError, match="no such file"):
         load_dataset(path)
     np.savez(path, x_train=np.zeros(3), labels=np.zeros(3))

@@ -95,7 +95,9 @@ def test_one_test_command() -> None:
     assert re.search(r"^\s*make test\s*(#.*)?$", text("README.md"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("target", ["env", "reproduce", "test", "lint", "lab", "publish", "clean"])
+@pytest.mark.parametrize(
+    "target", ["env", "reproduce", "data", "test", "lint", "lab", "publish", "clean"]
+)
 def test_make_explains_its_targets(target: str) -> None:
     listed = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, check=True)
     assert re.search(rf"^  {target} +\w", listed.stdout, re.MULTILINE)

@@ -1,0 +1,222 @@
+"""Labelled data in three disjoint parts, and how images in memory become that."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from drlcore.errors import DataError, ParameterError
+from drlcore.factors import FACTORS, measure_factors
+
+Array = NDArray[Any]
+VALIDATION = 0.1
+_CHUNK = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Part of a dataset.
+
+    Attributes:
+        x: float32, shape (N, *shape); images lie in [-1, 1].
+        y: int64 class labels, shape (N,), from 0.
+        factors: arrays of shape (N,) by name: generative factors where they are known, as
+            integers (toy, colored-mnist), and for images those of ``measure_factors``, as reals,
+            measured when first asked for.
+    """
+
+    x: Tensor
+    y: Tensor
+    factors: Mapping[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A dataset in three disjoint parts.
+
+    Attributes:
+        name: one of ``drlcore.datasets.DATASETS``, or what the user called it.
+        shape: of one item: (C, H, W), or (2,) for the toy set.
+        n_classes: labels run from 0 to n_classes - 1.
+        train, validation, test: the parts.
+        checksum: first 16 hex digits of the SHA-256 of the arrays it was made from.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    n_classes: int
+    train: Split
+    validation: Split
+    test: Split
+    checksum: str
+
+
+def from_arrays(
+    name: str,
+    x_train: ArrayLike,
+    y_train: ArrayLike,
+    x_test: ArrayLike,
+    y_test: ArrayLike,
+    validation: float = VALIDATION,
+) -> Dataset:
+    """A dataset from images in memory.
+
+    The validation part is drawn from the training images with a fixed seed, in proportion to
+    the classes; the images keep their order.
+
+    Args:
+        name: what to call it.
+        x_train, x_test: images, shape (N, H, W) or (N, C, H, W) with C <= 4; uint8, or floats in
+            [0, 1], or floats in [-1, 1] if any value of either array is below 0.
+        y_train, y_test: integer labels, shape (N,), from 0 without gaps in y_train; y_test may
+            lack some.
+        validation: fraction of the training images kept for validation, in (0, 0.5].
+
+    Raises:
+        DataError: arrays other than that, or a class with too few images to split (fewer than 10
+            at the default fraction).
+        ParameterError: an impossible fraction.
+    """
+    if not 0 < validation <= 0.5:
+        raise ParameterError(f"validation = {validation}; allowed: above 0, at most 0.5")
+    train, test = _images(name, "x_train", x_train), _images(name, "x_test", x_test)
+    if train.shape[1:] != test.shape[1:] or train.dtype.kind != test.dtype.kind:
+        raise DataError(
+            f"{name}: x_train holds {train.dtype} images of shape {train.shape[1:]} but x_test "
+            f"{test.dtype} of {test.shape[1:]} (C, H, W); they must agree"
+        )
+    labels = _labels(name, "y_train", y_train, len(train))
+    test_labels = _labels(name, "y_test", y_test, len(test))
+    counts = np.unique_counts(labels)
+    n_classes = len(counts.values)
+    if n_classes < 2 or counts.values[-1] != n_classes - 1:
+        raise DataError(
+            f"{name}: y_train has the classes {counts.values.tolist()}; "
+            "they must be 0, 1, ... without gaps, two or more"
+        )
+    fewest = math.ceil(1 / validation)
+    if counts.counts.min() < fewest:
+        raise DataError(
+            f"{name}: class {counts.counts.argmin()} has {counts.counts.min()} training images; "
+            f"each needs at least {fewest}, since a part is kept for validation"
+        )
+    if test_labels.max() >= n_classes:
+        raise DataError(
+            f"{name}: y_test has the class {test_labels.max()}, "
+            f"but y_train only 0 to {n_classes - 1}"
+        )
+    signed = bool(min(train.min(), test.min()) < 0)
+    kept, held_out = stratified(labels, validation)
+    return Dataset(
+        name=name,
+        shape=train.shape[1:],
+        n_classes=n_classes,
+        train=_image_split(train[kept], labels[kept], signed),
+        validation=_image_split(train[held_out], labels[held_out], signed),
+        test=_image_split(test, test_labels, signed),
+        checksum=array_checksum(train, labels, test, test_labels),
+    )
+
+
+def stratified(labels: Array, fraction: float = VALIDATION) -> tuple[Array, Array]:
+    """Indices kept and held out, each in order: ``fraction`` of every class, drawn by seed 0."""
+    from sklearn.model_selection import train_test_split
+
+    size = math.ceil(fraction * len(labels))  # rounded up, so that no class goes without
+    kept, held_out = train_test_split(
+        np.arange(len(labels)), test_size=size, stratify=labels, random_state=0
+    )
+    return np.sort(kept), np.sort(held_out)
+
+
+def array_checksum(*arrays: Array) -> str:
+    """First 16 hex digits of the SHA-256 of the arrays' bytes, one after the other."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def image_factors(x: Tensor, known: Mapping[str, Array] | None = None) -> Mapping[str, Array]:
+    """Factors of images: the known ones, then those measured when the first of them is asked for.
+
+    Args:
+        x: images to measure, shape (N, C, H, W): floats in [-1, 1], or uint8.
+        known: arrays of shape (N,) by name.
+    """
+    return _ImageFactors(x, known or {})
+
+
+def _images(name: str, key: str, images: ArrayLike) -> Array:
+    """``images`` as (N, C, H, W), refused with a DataError if they are not images."""
+    x = np.asarray(images)
+    if x.ndim == 3:
+        x = x[:, None]
+    if x.ndim != 4 or 0 in x.shape or x.shape[1] > 4:
+        raise DataError(
+            f"{name}: {key} has shape {np.shape(images)}; allowed: (N, H, W), or (N, C, H, W) with "
+            "1 to 4 channels before height and width, none of them 0"
+        )
+    if x.dtype != np.uint8 and x.dtype.kind != "f":
+        raise DataError(f"{name}: {key} has type {x.dtype}; allowed: uint8, or floats")
+    if x.dtype.kind == "f" and not ((x >= -1) & (x <= 1)).all():
+        raise DataError(
+            f"{name}: {key} holds floats in [{x.min():g}, {x.max():g}]; allowed: finite, in "
+            "[-1, 1] or [0, 1] (give 0 to 255 as uint8)"
+        )
+    return x
+
+
+def _labels(name: str, key: str, labels: ArrayLike, n: int) -> Array:
+    """``labels`` as int64, refused with a DataError if they are not ``n`` of them, from 0."""
+    y = np.asarray(labels)
+    if y.shape != (n,) or y.dtype.kind not in "iu" or y.min() < 0:
+        raise DataError(
+            f"{name}: {key} has shape {y.shape} and type {y.dtype}; "
+            f"allowed: {n} integers, one for each image, none below 0"
+        )
+    return y.astype(np.int64)
+
+
+def _image_split(images: Array, labels: Array, signed: bool) -> Split:
+    """Scaled to [-1, 1]: uint8 from 0 to 255; floats, unless they are ``signed``, from 0 to 1."""
+    x = torch.from_numpy(images.astype(np.float32))
+    if images.dtype == np.uint8:
+        x.div_(127.5).sub_(1)
+    elif not signed:
+        x.mul_(2).sub_(1)
+    return Split(x, torch.from_numpy(labels), image_factors(x))
+
+
+class _ImageFactors(Mapping[str, Array]):
+    """See ``image_factors``."""
+
+    def __init__(self, x: Tensor, known: Mapping[str, Array]) -> None:
+        self._x = x
+        self._known = dict(known)
+
+    @cached_property
+    def _measured(self) -> dict[str, Array]:
+        parts = []
+        for x in self._x.split(_CHUNK):  # a copy of all images would take gigabytes
+            intensities = x.float().div(255) if x.dtype == torch.uint8 else (x + 1) / 2
+            parts.append(measure_factors(intensities.numpy()))
+        return {name: np.concatenate([part[name] for part in parts]) for name in FACTORS}
+
+    def __getitem__(self, name: str) -> Array:
+        return self._known[name] if name in self._known else self._measured[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._known, *FACTORS])
+
+    def __len__(self) -> int:
+        return len(self._known) + len(FACTORS)
