@@ -12,8 +12,9 @@ from drlcore.model import EncoderModel
 from drlcore.sde import SDE
 from drlcore.time_embedding import TimeEmbedding
 
-# The paper's are not known; Chen et al. 2020 (App. B.9) found 0.5 best on CIFAR-10.
-TEMPERATURE = 0.5
+# The paper's are not known. Of 0.2 and 0.5, usual at small and at large batches, 0.2 had the better
+# neighbours on MNIST's validation part after 1,000 steps, for both kinds of view.
+TEMPERATURE = 0.2
 PROJECTION = 128
 
 
