@@ -19,7 +19,9 @@ from torch import Tensor
 from drlcore.encoder import Code
 from drlcore.model import RepresentationModel
 
-Method = Literal["drl", "vdrl", "dsm", "csm"]
+DiffusionMethod = Literal["drl", "vdrl", "dsm", "csm"]
+BaselineMethod = Literal["ae", "vae", "simclr", "simclr-gauss", "random", "supervised"]
+Method = Literal[DiffusionMethod, BaselineMethod]
 Weighting = Literal["std2", "likelihood", "edm", "denoiser"]
 
 
@@ -29,7 +31,8 @@ class Loss:
 
     Attributes:
         total: what is minimised, scalar.
-        score: weighted score error of each sample, shape (B,).
+        score: main term of each sample, shape (B,): the weighted score error of a diffusion, for
+            a baseline what ``baseline_objective`` says.
         penalty: lambda_z times L1 norm or KL divergence, scalar.
     """
 

@@ -5,11 +5,48 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from drlcore.encoder import Code
+from drlcore.errors import ParameterError
 from drlcore.score_network import Denoiser
 from drlcore.sde import SDE
+from drlcore.time_embedding import TimeEmbedding
 
 
-class RepresentationModel(nn.Module):
+class EncoderModel(nn.Module):
+    """What the models of all methods share: an encoder on the clock of a diffusion.
+
+    Attributes:
+        sde: the diffusion; holds the noise range.
+        encoder: E(x0) or E(x0, t); None for models without a learned code.
+        time_conditioned: whether the encoder is E(x0, t), the curve t -> z.
+
+    Shape: images (B, ...), times (B,), codes (B, latent_dim).
+    """
+
+    sde: SDE
+    encoder: nn.Module | None
+    time_conditioned: bool
+
+    @property
+    def embedding(self) -> TimeEmbedding:
+        """The clock a time-conditioned encoder reads."""
+        raise NotImplementedError
+
+    def encode(self, x0: Tensor, t: Tensor | None = None) -> Code:
+        """E(x0), or E(x0, t) for a time-conditioned encoder, which must be given t.
+
+        Raises:
+            ValueError: the model has no encoder, or a time-conditioned one got no t.
+        """
+        if self.encoder is None:
+            raise ValueError("this model has no encoder")
+        if not self.time_conditioned:
+            return self.encoder(x0)
+        if t is None:
+            raise ValueError("a time-conditioned encoder E(x0, t) needs t")
+        return self.encoder(x0, self.embedding(self.sde.sigma(t)))
+
+
+class RepresentationModel(EncoderModel):
     """A score network that is given a code of the clean image.
 
     Args:
@@ -29,22 +66,13 @@ class RepresentationModel(nn.Module):
         self.time_conditioned = time_conditioned
 
     @property
+    def embedding(self) -> TimeEmbedding:
+        """The score network's clock, which the encoder shares."""
+        return self.denoiser.embedding
+
+    @property
     def latent_dim(self) -> int:
         return self.denoiser.latent_dim
-
-    def encode(self, x0: Tensor, t: Tensor | None = None) -> Code:
-        """E(x0), or E(x0, t) for a time-conditioned encoder, which must be given t.
-
-        Raises:
-            ValueError: the model has no encoder, or a time-conditioned one got no t.
-        """
-        if self.encoder is None:
-            raise ValueError("this model has no encoder")
-        if not self.time_conditioned:
-            return self.encoder(x0)
-        if t is None:
-            raise ValueError("a time-conditioned encoder E(x0, t) needs t")
-        return self.encoder(x0, self.denoiser.embedding(self.sde.sigma(t)))
 
     def denoise(self, xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """D, an estimate of E[x0 | xt, z]."""
@@ -54,3 +82,17 @@ class RepresentationModel(nn.Module):
     def score(self, xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """s(xt, t, z), an estimate of the gradient of log p_t(xt | z)."""
         return self.sde.score_from_denoiser(self.denoise(xt, t, z), xt, t)
+
+
+def with_score_network(model: EncoderModel) -> RepresentationModel:
+    """``model``, known to have a score network.
+
+    Raises:
+        ParameterError: it has none.
+    """
+    if not isinstance(model, RepresentationModel):
+        raise ParameterError(
+            "this model has no score network to denoise or sample with; allowed methods: drl, "
+            "vdrl, dsm, csm"
+        )
+    return model

@@ -16,7 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from drlcore.datasets import Dataset, Split, load_dataset
-from drlcore.model import RepresentationModel
+from drlcore.model import EncoderModel
 from drlcore.run import RunParameters
 
 NEIGHBOURS = 20
@@ -26,7 +26,7 @@ METRIC_COLUMNS = ["split", "metric", "value"]
 
 @torch.no_grad()
 def encode(
-    model: RepresentationModel,
+    model: EncoderModel,
     x: Tensor,
     sigma: float | None = None,
     generator: torch.Generator | None = None,
@@ -55,7 +55,7 @@ def read_at(run: RunParameters) -> float | None:
     return encoder.noise.window[1] if run.time_conditioned else None
 
 
-def probe_run(run: RunParameters, model: RepresentationModel) -> pd.DataFrame:
+def probe_run(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
     """Every probe of ``run`` on validation and test: columns split, metric, value.
 
     ``knn_accuracy``, ``linear_accuracy``, ``silhouette`` (of classes, first 5,000 images),

@@ -15,7 +15,7 @@ from drlcore import sheets
 from drlcore.checkpoint import file_sha256, load_tensors, save_tensors, write_atomically
 from drlcore.diagnostics import code_usage
 from drlcore.errors import ArtefactError
-from drlcore.model import RepresentationModel
+from drlcore.model import EncoderModel
 from drlcore.probe import probe_run
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
@@ -36,7 +36,7 @@ class Product(Generic[Content]):
 
     run: RunParameters
     file: str
-    compute: Callable[[RunParameters, RepresentationModel], Content]
+    compute: Callable[[RunParameters, EncoderModel], Content]
 
     def load(self, *, progress: bool = True) -> Content:
         """The content: read if stored, else computed, training the run first if need be.
@@ -118,7 +118,7 @@ def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
 def _sheet(
     run: RunParameters,
     name: str,
-    draw: Callable[[RunParameters, RepresentationModel, int], Arrays],
+    draw: Callable[[RunParameters, EncoderModel, int], Arrays],
     steps: int,
 ) -> Product[Arrays]:
     return Product(run, f"{name}-{steps}.safetensors", lambda r, model: draw(r, model, steps))

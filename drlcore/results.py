@@ -38,7 +38,9 @@ def of_run(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
     """Add to ``table`` (split, metric, value) the columns that say which run it is of.
 
     ``sigma_min`` and ``sigma_max`` are the levels the encoder was trained on, equal for a single
-    level; for a second stage they are the first stage's, whose encoder it keeps.
+    level; for a second stage they are the first stage's, whose encoder it keeps. A baseline without
+    t sees no noise: its ``sde``, ``t_sampler``, ``sigma_min`` and ``sigma_max`` are its run's, and
+    say nothing about its code.
     """
     encoder = run.first_stage or run
     low, high = encoder.noise.window

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import torch
 from pydantic import Field, model_validator
+from torch import nn
 
+from drlcore.augmentation import MIRRORED, FullView, View, gauss_view
+from drlcore.baselines import BaselineModel, projection_head
 from drlcore.datasets import Dataset
+from drlcore.decoder import ConvDecoder, MLPDecoder
 from drlcore.encoder import ConvEncoder, MLPEncoder
 from drlcore.errors import ParameterError
-from drlcore.loss import Method, Weighting
-from drlcore.model import RepresentationModel
+from drlcore.loss import DiffusionMethod, Method, Weighting
+from drlcore.model import EncoderModel, RepresentationModel
 from drlcore.noise_range import NoiseRange
 from drlcore.paper_networks import (
     MNISTEncoder,
@@ -44,6 +48,7 @@ SCORE_NETWORKS: dict[ScoreNetworkName, type] = {
     "mnist-paper": MNISTScoreNetwork,
     "ncsnpp-small": NCSNppSmall,
 }
+CONTRASTIVE: tuple[Method, ...] = ("simclr", "simclr-gauss")
 
 
 class RunParameters(Parameters):
@@ -51,16 +56,19 @@ class RunParameters(Parameters):
 
     Attributes:
         dataset: a name, or the path of an ``.npz`` file with your own images.
-        method: ``drl`` L1, ``vdrl`` KL, ``dsm`` no code, ``csm`` the label as the code.
+        method: ``drl`` L1, ``vdrl`` KL, ``dsm`` no code, ``csm`` the label as the code; baselines
+            on the same encoder: ``ae`` L1, ``vae`` KL, ``simclr``, ``simclr-gauss``,
+            ``supervised``, and ``random``, whose encoder stays as it was drawn: it takes no steps.
         sde: which diffusion.
         noise: the noise range and t-sampler.
         latent_dim: size of z; for ``csm`` the number of classes, for ``dsm`` ignored.
-        time_conditioned: E(x0, t) instead of E(x0).
-        encoder, score_network, time_embedding: architectures.
+        time_conditioned: E(x0, t) instead of E(x0), for a baseline too: t is drawn from ``noise``
+            and the clean image encoded at it.
+        encoder, score_network, time_embedding: architectures; baselines have no score network.
         width: trunk width of the MLP score network; other networks keep their own sizes.
         sigma_data: standard deviation of the data in the preconditioning, > 0.
         weighting: lambda(t).
-        lambda_z: weight of L1 or KL, >= 0.
+        lambda_z: weight of L1 or KL, >= 0; 0 for methods without a penalty on z.
         seed: of the weights, the batches, the times and the noise.
         steps, batch_size: optimiser steps and images a step.
         learning_rate, warmup_steps, clip_norm, ema_decay: Adam, linear warm-up, gradient norm.
@@ -109,12 +117,29 @@ class RunParameters(Parameters):
                     "time-conditioned encoder is kept: they are what it tells the time by"
                 )
             if self.method not in ("drl", "vdrl"):
-                raise ValueError(f"method = {self.method!r} has no encoder to take over")
+                raise ValueError(
+                    f"method = {self.method!r} has no encoder to take over for a score network; "
+                    "a run with a first_stage is drl or vdrl"
+                )
+        if self.lambda_z > 0 and self.method in (*CONTRASTIVE, "random", "supervised"):
+            raise ValueError(
+                f"lambda_z = {self.lambda_z:g}: method {self.method!r} has no penalty on z, so 0"
+            )
+        if self.batch_size == 1 and self.method in CONTRASTIVE:
+            raise ValueError(
+                f"batch_size = 1: method {self.method!r} tells the images of a batch apart, so 2 "
+                "or more"
+            )
         return self
 
     @property
     def _clock(self) -> tuple[float, float, str]:
         return self.noise.sigma_min, self.noise.sigma_max, self.time_embedding
+
+    @property
+    def sees_noise(self) -> bool:
+        """Whether ``sde`` and ``noise`` reach the weights: not those of a baseline without t."""
+        return self.time_conditioned or self.method in get_args(DiffusionMethod)
 
     @property
     def key(self) -> str:
@@ -133,8 +158,11 @@ class RunParameters(Parameters):
         return self.updated(first_stage=self, noise=noise, **changes)
 
 
-def build_model(run: RunParameters, dataset: Dataset) -> RepresentationModel:
+def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
     """A model with fresh weights, drawn from ``run.seed``; the global generator is untouched.
+
+    With the same seed and architectures, methods with a point code (or with a Gaussian one) begin
+    with the same encoder, which is the one that ``random`` keeps.
 
     Raises:
         ParameterError: the architecture does not fit the data.
@@ -151,6 +179,12 @@ def build_model(run: RunParameters, dataset: Dataset) -> RepresentationModel:
             f"dataset {dataset.name!r} holds vectors of shape {shape}: it takes encoder 'mlp' and "
             "score_network 'mlp-fourier'"
         )
+    if len(shape) != 3 and run.method == "simclr":
+        raise ParameterError(
+            f"dataset {dataset.name!r} holds vectors of shape {shape}: method 'simclr' crops "
+            "images; 'simclr-gauss' takes vectors"
+        )
+    sde = make_sde(run.sde, run.noise)
     latent_dim = 0 if run.method == "dsm" else run.latent_dim
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
@@ -165,14 +199,35 @@ def build_model(run: RunParameters, dataset: Dataset) -> RepresentationModel:
             pixelwise = PixelwisePath(latent_dim, embedding.dim, context)
         network = SCORE_NETWORKS[run.score_network](shape, latent_dim, embedding.dim, **options)
         denoiser = Denoiser(network, embedding, run.sigma_data, latent_dim, pixelwise)
-        encoder = None
+        if run.method in ("dsm", "csm"):
+            return RepresentationModel(sde, denoiser, None, run.time_conditioned)
+        encoder = ENCODERS[run.encoder](
+            shape,
+            run.latent_dim,
+            probabilistic=run.method in ("vdrl", "vae"),
+            embedding_dim=embedding.dim if run.time_conditioned else None,
+        )
         if run.method in ("drl", "vdrl"):
-            encoder = ENCODERS[run.encoder](
-                shape,
-                run.latent_dim,
-                probabilistic=run.method == "vdrl",
-                embedding_dim=embedding.dim if run.time_conditioned else None,
-            )
-    return RepresentationModel(
-        make_sde(run.sde, run.noise), denoiser, encoder, run.time_conditioned
+            return RepresentationModel(sde, denoiser, encoder, run.time_conditioned)
+        # A baseline drops the score network: it was drawn so that the encoder is DRL's.
+        head = _head(run, shape, n_classes)
+    return BaselineModel(
+        sde, embedding, encoder, run.time_conditioned, head, _view(run.method, dataset)
     )
+
+
+def _head(run: RunParameters, shape: tuple[int, ...], n_classes: int) -> nn.Module | None:
+    """What a baseline reads the code with; None if nothing is trained."""
+    if run.method in ("ae", "vae"):
+        small = run.encoder in ("conv", "mlp")
+        return (MLPDecoder if small else ConvDecoder)(shape, run.latent_dim)
+    if run.method in CONTRASTIVE:
+        return projection_head(run.latent_dim)
+    return nn.Linear(run.latent_dim, n_classes) if run.method == "supervised" else None
+
+
+def _view(method: Method, dataset: Dataset) -> View | None:
+    """A contrastive method's augmentation."""
+    if method == "simclr":
+        return FullView(dataset.shape, mirrored=dataset.name in MIRRORED)
+    return gauss_view if method == "simclr-gauss" else None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from drlcore.datasets import Dataset, load_dataset
-from drlcore.model import RepresentationModel
+from drlcore.model import EncoderModel, with_score_network
 from drlcore.probe import encode, read_at
 from drlcore.run import RunParameters
 from drlcore.sampling import Start, probability_flow_ode
@@ -22,7 +22,7 @@ SAME_CODE_SAMPLES = 100
 DIVERSITY_IMAGES, DIVERSITY_SAMPLES = 50, 20
 
 
-def latent_grid(run: RunParameters, model: RepresentationModel, steps: int) -> Arrays:
+def latent_grid(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
     """10 x 10 samples over the first two coordinates of z (DRL Figs. 2, 3, 5-8).
 
     The row is the second coordinate, descending; the column the first, ascending; each cell has
@@ -44,7 +44,7 @@ def latent_grid(run: RunParameters, model: RepresentationModel, steps: int) -> A
     return {"images": images, "z1": z1, "z2": z2, "nfe": nfe}
 
 
-def swapped_codes(run: RunParameters, model: RepresentationModel, steps: int) -> Arrays:
+def swapped_codes(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
     """Noisy images of one digit denoised with the code of another (DRL Fig. 9).
 
     For the first test images of the first four classes and each noise level in ``SWAP_SIGMAS``
@@ -80,7 +80,7 @@ def swapped_codes(run: RunParameters, model: RepresentationModel, steps: int) ->
     }
 
 
-def same_code(run: RunParameters, model: RepresentationModel, steps: int) -> Arrays:
+def same_code(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
     """Many samples of one code, and how much samples of a code differ (DRL Fig. 10).
 
     Returns:
@@ -105,7 +105,7 @@ def same_code(run: RunParameters, model: RepresentationModel, steps: int) -> Arr
     }
 
 
-def reconstructions(run: RunParameters, model: RepresentationModel, steps: int) -> Arrays:
+def reconstructions(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
     """Three samples from the code of one test image of each class.
 
     Returns:
@@ -122,26 +122,27 @@ def reconstructions(run: RunParameters, model: RepresentationModel, steps: int) 
     }
 
 
-def codes_of_test(run: RunParameters, model: RepresentationModel) -> Arrays:
+def codes_of_test(run: RunParameters, model: EncoderModel) -> Arrays:
     """Codes of all test images: float32 (N, latent_dim)."""
     return {"codes": encode(model, load_dataset(run.dataset).test.x, read_at(run))}
 
 
 def _draw(
     run: RunParameters,
-    model: RepresentationModel,
+    model: EncoderModel,
     z: Tensor,
     steps: int,
     start: Start | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probability-flow ODE samples of the codes ``z``, uint8, and the NFE."""
+    diffusion = with_score_network(model)
     device = next(model.parameters()).device
     shape = (len(z), *load_dataset(run.dataset).shape)
     generator = torch.Generator().manual_seed(run.seed)
     if start is not None:
         start = (start[0].to(device), start[1])
     samples = probability_flow_ode(
-        model.sde, model.denoise, z.to(device), shape, steps, generator, start
+        model.sde, diffusion.denoise, z.to(device), shape, steps, generator, start
     )
     return _to_uint8(samples.x), np.array(samples.nfe)
 

@@ -27,7 +27,7 @@ from drlcore.checkpoint import (
 )
 from drlcore.datasets import load_dataset
 from drlcore.errors import ArtefactError
-from drlcore.model import RepresentationModel
+from drlcore.model import EncoderModel
 from drlcore.run import RunParameters, build_model
 from drlcore.training import pick_device, train
 
@@ -63,7 +63,7 @@ def card_beside(path: Path, run: RunParameters) -> dict[str, Any]:
 
 def load_or_train(
     run: RunParameters, *, progress: bool = True, device: str = "auto"
-) -> RepresentationModel:
+) -> EncoderModel:
     """The trained model of ``run``, with EMA weights, in eval mode; trained now if need be.
 
     Raises:

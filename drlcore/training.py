@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from drlcore.baselines import BaselineModel, baseline_objective
 from drlcore.checkpoint import load_tensors, save_tensors
 from drlcore.datasets import Dataset
 from drlcore.errors import ArtefactError, TrainingError
-from drlcore.loss import objective
-from drlcore.model import RepresentationModel
+from drlcore.loss import Loss, objective
+from drlcore.model import EncoderModel, with_score_network
 from drlcore.run import RunParameters
 
 HISTORY = ("step", "loss", "score_loss", "penalty", "encoder_gradient", "score_gradient")
@@ -32,7 +33,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 def train(
     run: RunParameters,
-    model: RepresentationModel,
+    model: EncoderModel,
     dataset: Dataset,
     folder: Path,
     *,
@@ -47,6 +48,7 @@ def train(
     random stream is one CPU generator seeded by ``run.seed``; with the same parameters, data and
     machine the final weights are the same bits, also when a killed run is continued: the state
     is saved to ``folder`` every ``checkpoint_seconds``, and a later call resumes from it.
+    Method ``random`` takes no steps.
 
     Args:
         folder: holds the resume files while training lasts.
@@ -56,7 +58,8 @@ def train(
 
     Returns:
         History, one row every 50 steps and at the end: means of the loss and its parts since the
-        row before, and the gradient norms into encoder and score network at that step.
+        row before (``score_loss`` is the main term, whatever the method), and the gradient norms
+        into the encoder and into the rest, score network or head, at that step.
 
     Raises:
         TrainingError: the loss is not finite; names step, sigma and last good checkpoint.
@@ -77,15 +80,16 @@ def train(
     sums = torch.zeros(3)
     state = _ResumeState(folder, model, average, optimiser, generator, dataset.checksum)
     first, rows, sums = state.load()
+    steps = 0 if run.method == "random" else run.steps
     model.train()
     if frozen_encoder and model.encoder is not None:
         model.encoder.eval()
     saved = monotonic()
     bar = tqdm(
-        range(first, run.steps),
+        range(first, steps),
         initial=first,
-        total=run.steps,
-        desc=f"{run.method} {run.noise.label} seed {run.seed}",
+        total=steps,
+        desc=f"{run.method} {run.noise.label + ' ' if run.sees_noise else ''}seed {run.seed}",
         disable=not progress,
         leave=False,
     )
@@ -94,25 +98,17 @@ def train(
             group["lr"] = run.learning_rate * min(1.0, (step + 1) / max(1, run.warmup_steps))
         chosen = torch.randint(len(images), (run.batch_size,), generator=generator)
         t = model.sde.draw_t(run.batch_size, generator).to(device)
-        loss = objective(
-            model,
-            images[chosen].to(device),
-            labels[chosen].to(device),
-            t,
-            generator,
-            run.method,
-            run.lambda_z,
-            run.weighting,
-        )
+        x0, y = images[chosen].to(device), labels[chosen].to(device)
+        loss = _loss(run, model, x0, y, t, generator)
         parts = torch.stack([loss.total, loss.score.mean(), loss.penalty]).detach().cpu()
         if not torch.isfinite(parts[0]):
-            _stop_on_nonfinite(step, model, t, loss.score.detach(), state)
+            _stop_on_nonfinite(step, run, model.sde.sigma(t), loss.score.detach(), state)
         optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
         sums += parts
-        if (step + 1) % 50 == 0 or step + 1 == run.steps:
+        if (step + 1) % 50 == 0 or step + 1 == steps:
             since = step - (int(rows[-1][0]) if rows else 0) + 1
-            norms = [_gradient_norm(m) for m in (model.encoder, model.denoiser)]
+            norms = [_gradient_norm(trained, of_encoder) for of_encoder in (True, False)]
             rows.append([step + 1, *(sums / since).tolist(), *norms])
             sums = torch.zeros(3)
             bar.set_postfix(loss=f"{rows[-1][1]:.4g}", refresh=False)
@@ -123,7 +119,7 @@ def train(
             torch._foreach_lerp_(list(average.values()), list(trained.values()), 1 - decay)
         if on_step is not None:
             on_step(step + 1)
-        if monotonic() - saved > checkpoint_seconds and step + 1 < run.steps:
+        if monotonic() - saved > checkpoint_seconds and step + 1 < steps:
             state.save(step + 1, rows, sums)
             saved = monotonic()
     with torch.no_grad():
@@ -133,13 +129,28 @@ def train(
     return pd.DataFrame(rows, columns=list(HISTORY)).astype({"step": int})
 
 
+def _loss(
+    run: RunParameters,
+    model: EncoderModel,
+    x0: Tensor,
+    y: Tensor,
+    t: Tensor,
+    generator: torch.Generator,
+) -> Loss:
+    """The one thing that tells the methods apart during training."""
+    if isinstance(model, BaselineModel):
+        return baseline_objective(model, x0, y, t, generator, run.method, run.lambda_z)
+    diffusion = with_score_network(model)
+    return objective(diffusion, x0, y, t, generator, run.method, run.lambda_z, run.weighting)
+
+
 class _ResumeState:
     """Everything the next step depends on, in one safetensors file: one write, one state."""
 
     def __init__(
         self,
         folder: Path,
-        model: RepresentationModel,
+        model: EncoderModel,
         average: dict[str, Tensor],
         optimiser: torch.optim.Optimizer,
         generator: torch.Generator,
@@ -200,28 +211,31 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def _gradient_norm(module: torch.nn.Module | None) -> float:
-    if module is None:
-        return 0.0
-    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+def _gradient_norm(trained: dict[str, torch.nn.Parameter], of_encoder: bool) -> float:
+    """Norm of the gradient into the encoder, or into everything else that is trained."""
+    gradients = [
+        p.grad
+        for name, p in trained.items()
+        if p.grad is not None and name.startswith("encoder.") == of_encoder
+    ]
     return float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
 
 
 def _stop_on_nonfinite(
-    step: int, model: RepresentationModel, t: Tensor, score: Tensor, state: _ResumeState
+    step: int, run: RunParameters, sigma: Tensor, main: Tensor, state: _ResumeState
 ) -> None:
-    sigma = model.sde.sigma(t)[~torch.isfinite(score)]
-    where = (
-        f"sigma from {float(sigma.min()):.4g} to {float(sigma.max()):.4g}"
-        if len(sigma)
-        else "the penalty on z, not the score"
-    )
+    sigma = sigma[~torch.isfinite(main)]
+    where = f"method {run.method}"
+    if len(sigma) == 0:
+        where = "the penalty on z, not the main term"
+    elif run.sees_noise:
+        where = f"sigma from {float(sigma.min()):.4g} to {float(sigma.max()):.4g}"
     kept = (
         f"the last good checkpoint is step {state.last_good} in {state.tensors}"
         if state.last_good
         else "no checkpoint had been written yet"
     )
     raise TrainingError(
-        f"the loss is not finite at step {step + 1} ({where}); {kept}. Lower learning_rate, raise "
-        "sigma_min, or lower clip_norm"
+        f"the loss is not finite at step {step + 1} ({where}); {kept}. Lower learning_rate, "
+        f"{'raise sigma_min, ' if run.sees_noise else ''}or lower clip_norm"
     )
