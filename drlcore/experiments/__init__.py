@@ -1,0 +1,68 @@
+"""Which runs each notebook needs: the one list that notebooks and batch reproduction share."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from drlcore.errors import ParameterError
+from drlcore.experiments.base import IMAGE_DATASETS, Experiment, ImageExperiment
+from drlcore.experiments.closed_form import Floor, ForwardSDE, StartHere
+from drlcore.experiments.latent_space import SETTINGS, LatentSpace
+from drlcore.experiments.noise_dial import NoiseDial
+
+__all__ = [
+    "EXPERIMENTS",
+    "IMAGE_DATASETS",
+    "SETTINGS",
+    "Experiment",
+    "Floor",
+    "ForwardSDE",
+    "ImageExperiment",
+    "LatentSpace",
+    "NoiseDial",
+    "StartHere",
+    "Verdicts",
+    "papermill_arguments",
+    "plan",
+]
+
+
+class Verdicts(Experiment):
+    """Notebook 05: claims and what became of them."""
+
+    notebook = "05_claims"
+    writes = ("claims",)
+    reads = (Floor.notebook, LatentSpace.notebook, NoiseDial.notebook)
+
+
+EXPERIMENTS: dict[str, type[Experiment]] = {
+    experiment.notebook: experiment
+    for experiment in (StartHere, ForwardSDE, Floor, LatentSpace, NoiseDial, Verdicts)
+}
+
+
+def plan(settings: Mapping[str, Any]) -> dict[str, Experiment]:
+    """Every notebook's experiment under ``settings``, as given to the batch run.
+
+    A setting goes to the notebooks that know it.
+
+    Raises:
+        ParameterError: a setting that no notebook knows, or an impossible value.
+    """
+    known = {name for cls in EXPERIMENTS.values() for name in cls.model_fields}
+    if unknown := sorted(set(settings) - known):
+        raise ParameterError(
+            f"unknown parameter {unknown[0]!r}; known are: {', '.join(sorted(known))}"
+        )
+    return {
+        notebook: cls(**{k: v for k, v in settings.items() if k in cls.model_fields})
+        for notebook, cls in EXPERIMENTS.items()
+    }
+
+
+def papermill_arguments(experiment: Experiment) -> str:
+    """The ``-p name value`` that give a notebook this experiment: all but its defaults."""
+    given = experiment.model_dump(mode="json", exclude_defaults=True)
+    return " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in given.items())

@@ -1,0 +1,112 @@
+"""Notebook 04: the noise dial."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pydantic import Field
+
+from drlcore.experiments.base import ImageExperiment
+from drlcore.noise_range import NoiseRange
+from drlcore.products import Product, codes, metrics, reconstructions
+from drlcore.run import RunParameters
+
+# The toy set's standard deviation, and the price of a nat of code: at 0.01 each factor pays for
+# itself (gain > 0.01 log 3) in a window around its own scale.
+TOY_SIGMA_DATA = 5.7
+TOY_LAMBDA_KL = 0.01
+
+
+class NoiseDial(ImageExperiment):
+    """Notebook 04: single noise levels and sub-ranges over the whole range, several seeds.
+
+    Attributes:
+        latent_dim: size of z.
+        lambda_z: weight of L1.
+        n_levels: single noise levels, evenly spaced in log sigma over the range.
+        n_seeds: seeds of every setting.
+    """
+
+    notebook = "04_noise_dial"
+    writes = (notebook,)
+    latent_dim: int = Field(default=2, ge=1)
+    lambda_z: float = Field(default=0.0, ge=0)
+    n_levels: int | None = Field(default=None, ge=2)
+    n_seeds: int | None = Field(default=None, ge=1)
+
+    @property
+    def seeds(self) -> range:
+        return range(self.n_seeds or self.numbers.n_seeds)
+
+    @property
+    def levels(self) -> list[float]:
+        return self.noise.grid(self.n_levels or self.numbers.n_levels)
+
+    def ranges(self) -> list[NoiseRange]:
+        """Everything but single levels: uniform t, its lower and upper half, uniform sigma."""
+        middle = float(f"{(self.sigma_min * self.sigma_max) ** 0.5:.3g}")
+        return [
+            self.noise,
+            self.noise.interval(self.sigma_min, middle),
+            self.noise.interval(middle, self.sigma_max),
+            self.noise.whole("uniform_sigma"),
+        ]
+
+    def run(self, noise: NoiseRange, seed: int) -> RunParameters:
+        return self.base(noise=noise, seed=seed, latent_dim=self.latent_dim, lambda_z=self.lambda_z)
+
+    def dial(self) -> list[RunParameters]:
+        """The runs whose codes are measured."""
+        settings = [self.noise.single(sigma) for sigma in self.levels] + self.ranges()
+        return [self.run(noise, seed) for noise in settings for seed in self.seeds]
+
+    def shown(self) -> list[RunParameters]:
+        """Second stages that draw images from the codes: every other level, first seed."""
+        firsts = [self.run(self.noise.single(sigma), self.seeds[0]) for sigma in self.levels[::2]]
+        return [first.second_stage(self.noise, **self._sampler) for first in firsts]
+
+    @property
+    def toy_noise(self) -> NoiseRange:
+        """The toy set's range; its scales, 8, 1 and 0.125, are fixed, so this is too."""
+        return NoiseRange(sigma_min=0.01, sigma_max=50.0)
+
+    @property
+    def toy_price(self) -> float:
+        """What telling one factor of three equally likely values costs: lambda_z log 3."""
+        return TOY_LAMBDA_KL * math.log(3)
+
+    def toy(self) -> list[RunParameters]:
+        """The dial on the toy set, whose answer is known.
+
+        VDRL, because only the noise of z ~ E(z | x0) gives a code a finite resolution: a point in
+        the plane, however bent, can be read back to any digit.
+        """
+        return [
+            RunParameters(
+                dataset="toy",
+                method="vdrl",
+                noise=self.toy_noise.single(sigma),
+                encoder="mlp",
+                score_network="mlp-fourier",
+                width=64,
+                sigma_data=TOY_SIGMA_DATA,
+                lambda_z=TOY_LAMBDA_KL,
+                learning_rate=2e-3,
+                steps=self.numbers.toy_steps,
+                seed=seed,
+            )
+            for sigma in self.toy_noise.grid(self.numbers.toy_levels)
+            for seed in self.seeds
+        ]
+
+    def runs(self) -> list[RunParameters]:
+        return self.dial() + self.shown() + self.toy()
+
+    def products(self) -> list[Product[Any]]:
+        return [
+            *[metrics(run) for run in self.dial()],
+            *[codes(run) for run in self.dial() if run.seed == self.seeds[0]],
+            *[reconstructions(run, self.numbers.nfe_steps) for run in self.shown()],
+            *[metrics(run) for run in self.toy()],
+        ]
