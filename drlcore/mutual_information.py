@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from drlcore.errors import DataError, ParameterError
 
-RESOLUTION = 0.1
+RESOLUTION = 0.2
 SAMPLES = 2000
 COLUMNS = ["t_i", "t_j", "sigma_i", "sigma_j", "mi", "mi_leave_one_out", "mi_plug_in", "nmi"]
 
@@ -54,10 +54,12 @@ def mutual_information(
     readings, with no fitted part. Putting the N samples for the expectation over m costs a
     relative variance V/N of each density. Without the reading's own sample that lowers
     log p by V/2N (Jensen); with it there is a gain V/N on top: the two err by -V/2N and +V/2N,
-    and their mean by neither. How far they lie apart says how much was corrected; it grows with
-    the number of directions above the noise. Where it is as large as ``value``, raise
-    ``resolution`` or N. At the defaults and a Gaussian code it is 1 % of ``value`` in 2 spread
-    directions, 13 % in 4; from 8 on the resolution should be 0.2 or more.
+    and their mean by neither. How far they lie apart says how much was corrected: it grows with
+    the number of directions above the noise, and with finer resolution. Where it exceeds
+    ``value``, only the range between the two is known; raise ``resolution`` or N. At the default
+    resolution, 5,000 codes and Gaussians of up to 4 equal directions, ``value`` is within 5 % of
+    the closed form (N = 2,000: 8 %) from 0.2 nats on; independent codes of 4 directions come out
+    at -0.08 nats or nearer to 0.
 
     Args:
         x: codes, shape (N, d), N >= 2.
@@ -143,7 +145,8 @@ def _read(
         raise ParameterError(f"resolution = {resolution}: it must be above 0")
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or len(x) < 2:
         raise DataError(f"codes of shapes {x.shape} and {y.shape}; allowed: (N, d), N >= 2 alike")
-    generator = np.random.default_rng(seed)
+    # A stream of its own: codes may come from default_rng(seed), and noise must not follow them.
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     readings = []
     for codes in (x, y):
         if not np.isfinite(codes).all():

@@ -1,9 +1,10 @@
 """Training neural probes of frozen codes, chosen on validation.
 
 The protocol of "From Points to Functions" (Mittal et al. 2022): Adam, the epoch and the learning
-rate that do best on validation are kept, test is read once. Its sizes are MLP 512, GRU 256,
-transformer 256 with 4 heads, 100 epochs and six learning rates; the defaults here are cut to a
-laptop core, see ``ProbeTraining``.
+rate that do best on validation are kept, test is read once. It has MLP 512, GRU 256, transformer
+256 with 2 passes (1 for attention), dropout 0.25, and 100 epochs of batches of 256 at each of six
+constant learning rates. The defaults here are cut to 12 s of a laptop core for 10,000 codes at 11
+times; whitening and the falling rate make that enough to come near convergence.
 """
 
 from __future__ import annotations
@@ -40,18 +41,19 @@ class ProbeTraining(Parameters):
     Attributes:
         width: hidden units; None for the probe's own default.
         iterations: passes through the transformer's block; other probes ignore it.
-        epochs: at most so many; the best on validation is kept. The paper's code: 100.
+        epochs: so many are run; the best on validation is kept.
         batch_size: codes a step.
-        learning_rates: tried in turn; the best on validation is kept.
-        dropout, weight_decay, clip_norm: as in the paper's code.
+        learning_rates: tried in turn, each falling linearly to 0 over the epochs; the best on
+            validation is kept.
+        dropout: in every network. weight_decay, clip_norm: as in Mittal et al.
     """
 
     width: int | None = Field(default=None, ge=4)
-    iterations: int = Field(default=2, ge=1)
-    epochs: int = Field(default=15, ge=1)
-    batch_size: int = Field(default=256, ge=2)
-    learning_rates: tuple[float, ...] = Field(default=(1e-3,), min_length=1)
-    dropout: float = Field(default=0.25, ge=0, lt=1)
+    iterations: int = Field(default=1, ge=1)
+    epochs: int = Field(default=12, ge=1)
+    batch_size: int = Field(default=128, ge=2)
+    learning_rates: tuple[float, ...] = Field(default=(5e-3,), min_length=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
     weight_decay: float = Field(default=1e-5, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
 
@@ -184,6 +186,8 @@ def _train(
     optimiser = torch.optim.Adam(
         network.parameters(), lr=rate, weight_decay=settings.weight_decay, fused=True
     )
+    steps = settings.epochs * -(-len(y) // settings.batch_size)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=steps)
     probe.learning_rate = rate
     kept: dict[str, Tensor] = {}
     for epoch in range(settings.epochs):
@@ -194,6 +198,7 @@ def _train(
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
             optimiser.step()
+            schedule.step()
         with torch.no_grad():
             accuracy = _accuracy(network, asked, truth, visible)
         if accuracy > probe.validation_accuracy:

@@ -1,6 +1,6 @@
 """Networks that read a class from codes over time (Mittal et al. 2022).
 
-All take codes (B, T, latent_dim), standardised, and ``visible`` (T,), bool; they return logits
+All take codes (B, T, latent_dim), whitened, and ``visible`` (T,), bool; they return logits
 (B, n_classes) that depend on visible times alone.
 """
 
@@ -53,7 +53,7 @@ class TransformerProbe(nn.Module):
     """
 
     def __init__(
-        self, latent_dim: int, n_classes: int, dropout: float, width: int = 64, iterations: int = 2
+        self, latent_dim: int, n_classes: int, dropout: float, width: int = 128, iterations: int = 1
     ) -> None:
         super().__init__()
         self.width, self.iterations = width, iterations
@@ -71,20 +71,25 @@ class TransformerProbe(nn.Module):
         self.head = nn.Linear(width, n_classes)
 
     def forward(self, z: Tensor, visible: Tensor) -> Tensor:
-        h, hidden = self._embedded(z, visible)
-        for _ in range(self.iterations):
-            h = self._block(h, self.attend(h, h, h, key_padding_mask=hidden, need_weights=False)[0])
-        return self.head(h[:, -1])
+        return self.head(self._read(z, visible, need_weights=False)[0])
 
     def attention(self, z: Tensor, visible: Tensor) -> Tensor:
         """The token's weight on each time, mean over heads and iterations, shape (B, T)."""
+        return self._read(z, visible, need_weights=True)[1]
+
+    def _read(self, z: Tensor, visible: Tensor, need_weights: bool) -> tuple[Tensor, Tensor]:
+        """The token after the last pass, (B, width), and its weights, (B, T), or zeros."""
         h, hidden = self._embedded(z, visible)
         total = z.new_zeros(len(z), z.shape[1])
-        for _ in range(self.iterations):
-            mixed, weights = self.attend(h, h, h, key_padding_mask=hidden)
-            total += weights[:, -1, :-1]
-            h = self._block(h, mixed)
-        return total / self.iterations
+        for i in range(self.iterations):
+            asking = h[:, -1:] if i + 1 == self.iterations else h  # the token is all that is read
+            mixed, weights = self.attend(
+                asking, h, h, key_padding_mask=hidden, need_weights=need_weights
+            )
+            if need_weights:
+                total += weights[:, -1, :-1]
+            h = self._block(asking, mixed)
+        return h[:, -1], total / self.iterations
 
     def _embedded(self, z: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
         """Codes and token, (B, T + 1, width), and which keys are hidden, (B, T + 1)."""
