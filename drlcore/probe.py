@@ -7,6 +7,8 @@ test. A VDRL code is its mean unless a sampled code is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import torch
@@ -80,26 +82,57 @@ def probe(
     train_codes: np.ndarray, train: Split, codes: np.ndarray, part: Split
 ) -> dict[str, float]:
     """All metrics of ``codes`` of ``part``, with probes fitted on ``train_codes`` of ``train``."""
-    mean, std = train_codes.mean(0), train_codes.std(0) + 1e-8
-    fitted, asked = (train_codes - mean) / std, (codes - mean) / std
+    fitted, asked = standardise(train_codes, codes)
     labels, truth = train.y.numpy(), part.y.numpy()
     index = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(fitted))).fit(fitted)
     near = index.kneighbors(asked, return_distance=False)
     linear = LogisticRegression(C=1.0, max_iter=500).fit(fitted, labels)
     metrics = {
-        "knn_accuracy": float(np.mean(_vote(labels[near]) == truth)),
+        **neighbour_metrics(near, labels, truth, train.factors, part.factors),
         "linear_accuracy": float(linear.score(asked, truth)),
         "silhouette": float(
             silhouette_score(asked[:SILHOUETTE_SAMPLES], truth[:SILHOUETTE_SAMPLES])
         ),
         "effective_rank": effective_rank(codes),
     }
-    for name, values in train.factors.items():
-        measured = np.asarray(part.factors[name])
-        if np.issubdtype(measured.dtype, np.integer):
-            metrics[f"{name}_accuracy"] = float(np.mean(_vote(values[near]) == measured))
+    return metrics
+
+
+def standardise(train_codes: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
+    """``train_codes`` and ``others`` in units of the training codes' mean and deviation.
+
+    Codes of shape (..., N, d); each of d dimensions (at each of the leading indices) on its own.
+    """
+    mean = train_codes.mean(-2, keepdims=True)
+    std = train_codes.std(-2, keepdims=True) + 1e-8
+    return tuple((codes - mean) / std for codes in (train_codes, *others))
+
+
+def neighbour_metrics(
+    near: np.ndarray,
+    labels: np.ndarray,
+    truth: np.ndarray,
+    factors: Mapping[str, np.ndarray],
+    measured: Mapping[str, np.ndarray],
+) -> dict[str, float]:
+    """What k nearest neighbours tell of class and factors.
+
+    Args:
+        near: indices of each asked code's nearest training codes, shape (N, k).
+        labels, factors: of the training codes, shape (N_train,).
+        truth, measured: of the asked codes, shape (N,).
+
+    Returns:
+        ``knn_accuracy`` by majority vote and, for each factor, ``<factor>_accuracy`` by vote if it
+        is whole numbers, else ``<factor>_r2`` of the neighbours' mean.
+    """
+    metrics = {"knn_accuracy": float(np.mean(_vote(labels[near]) == truth))}
+    for name, values in factors.items():
+        asked = np.asarray(measured[name])
+        if np.issubdtype(asked.dtype, np.integer):
+            metrics[f"{name}_accuracy"] = float(np.mean(_vote(values[near]) == asked))
         else:
-            metrics[f"{name}_r2"] = float(r2_score(measured, values[near].mean(1)))
+            metrics[f"{name}_r2"] = float(r2_score(asked, values[near].mean(1)))
     return metrics
 
 

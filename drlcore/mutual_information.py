@@ -1,0 +1,182 @@
+"""How much codes at different times share: mutual information at a finite resolution.
+
+E(x0, t) is a deterministic function of x0. For such codes I(z; z) is infinite, so the ratio
+I(z_i; z_j) / sqrt(I(z_i; z_i) I(z_j; z_j)) has no value; an estimate of it measures the estimator
+(the authors' network, MINE, returns whatever bound it can express). Here codes are read with
+independent Gaussian noise of a stated size, after Goldfeld et al. (2019, "Estimating information
+flow in deep neural networks"), which makes every term finite, I(z_i; z_i) too: what two readings
+of the same code share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from drlcore.errors import DataError, ParameterError
+
+RESOLUTION = 0.2
+SAMPLES = 2000
+COLUMNS = ["t_i", "t_j", "sigma_i", "sigma_j", "mi", "mi_leave_one_out", "mi_plug_in", "nmi"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MutualInformation:
+    """An estimate in nats.
+
+    Attributes:
+        value: mean of the two below, whose leading biases are opposite and equal.
+        leave_one_out: from densities without the reading's own code; too low where they differ.
+        plug_in: from densities with it; too high where they differ.
+    """
+
+    value: float
+    leave_one_out: float
+    plug_in: float
+
+
+def mutual_information(
+    x: np.ndarray, y: np.ndarray, resolution: float = RESOLUTION, seed: int = 0
+) -> MutualInformation:
+    """I(x + n_x; y + n_y) for independent noises n ~ N(0, (resolution * spread)^2 I).
+
+    ``spread`` is the root mean square distance of a code from its mean, of x and of y, so the
+    answer does not change when a code is shifted, rotated, scaled, or padded with constants.
+    Directions whose standard deviation is far below the noise do not count.
+
+    The noise is known, hence the density of a reading is a mean of Gaussians,
+    p(r) = E_m N(r; x_m, noise), and I = E log p(r_x, r_y) - log p(r_x) - log p(r_y) is a mean over
+    readings, with no fitted part. Putting the N samples for the expectation over m costs a
+    relative variance V/N of each density. Without the reading's own sample that lowers
+    log p by V/2N (Jensen); with it there is a gain V/N on top: the two err by -V/2N and +V/2N,
+    and their mean by neither. How far they lie apart says how much was corrected: it grows with
+    the number of directions above the noise, and with finer resolution. Where it exceeds
+    ``value``, only the range between the two is known; raise ``resolution`` or N. At the default
+    resolution, 5,000 codes and Gaussians of up to 4 equal directions, ``value`` is within 5 % of
+    the closed form (N = 2,000: 8 %) from 0.2 nats on; independent codes of 4 directions come out
+    at -0.08 nats or nearer to 0.
+
+    Args:
+        x: codes, shape (N, d), N >= 2.
+        y: codes of the same images, shape (N, d').
+        resolution: standard deviation of the noise in each coordinate over the spread, > 0.
+        seed: of the noise.
+
+    Returns:
+        The estimate; 0 if either is the same point for all images.
+
+    Raises:
+        ParameterError: a resolution that is not positive.
+        DataError: other shapes, or values that are not finite.
+    """
+    first, second = _read(x, y, resolution, seed)
+    return _estimate(first, second)
+
+
+def mutual_information_over_time(
+    z: np.ndarray,
+    t: np.ndarray,
+    sigma: np.ndarray,
+    resolution: float = RESOLUTION,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """``mutual_information`` of the codes at every pair of times.
+
+    All times share the noise draws, so that equal codes give equal numbers.
+
+    Args:
+        z: codes, shape (T, N, d).
+        t: times, shape (T,); ``sigma`` the noise levels they stand for.
+        samples: the first so many images are read; cost and memory grow with the square.
+
+    Returns:
+        One row for each ordered pair: t_i, t_j, sigma_i, sigma_j; mi, mi_leave_one_out, mi_plug_in
+        in nats, see ``MutualInformation``; nmi = mi_ij / sqrt(mi_ii mi_jj), nan where a
+        code is one point.
+
+    Raises:
+        ParameterError, DataError: see ``mutual_information``.
+    """
+    if z.ndim != 3 or not len(z) == len(t) == len(sigma):
+        raise DataError(
+            f"codes of shape {z.shape} with {len(t)} times and {len(sigma)} levels; "
+            "allowed: (T, N, d) with T of each"
+        )
+    n = len(t)
+    readings = [_read(codes, codes, resolution, seed) for codes in z[:, :samples]]
+    pairs = {
+        (i, j): _estimate(readings[i][0], readings[j][1]) for i in range(n) for j in range(i, n)
+    }
+    rows = []
+    for i in range(n):
+        for j in range(n):
+            found = pairs[min(i, j), max(i, j)]
+            scale = np.sqrt(pairs[i, i].value * pairs[j, j].value)
+            nmi = found.value / scale if scale > 0 else np.nan
+            estimates = (found.value, found.leave_one_out, found.plug_in)
+            rows.append((t[i], t[j], sigma[i], sigma[j], *estimates, nmi))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+@dataclass(frozen=True)
+class _Readings:
+    """Codes in units of the noise, and one noisy reading of each; shapes (N, d)."""
+
+    codes: Array
+    noisy: Array
+    constant: bool
+
+    def log_kernel(self) -> NDArray[np.float32]:
+        """log N(reading a; code m) up to a constant, shape (N, N)."""
+        squares = (self.noisy**2).sum(1)[:, None] + (self.codes**2).sum(1)
+        return np.asarray(self.noisy @ self.codes.T - squares / 2, dtype=np.float32)
+
+
+def _read(
+    x: np.ndarray, y: np.ndarray, resolution: float, seed: int
+) -> tuple[_Readings, _Readings]:
+    if not (np.isfinite(resolution) and resolution > 0):
+        raise ParameterError(f"resolution = {resolution}: it must be above 0")
+    if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or len(x) < 2:
+        raise DataError(f"codes of shapes {x.shape} and {y.shape}; allowed: (N, d), N >= 2 alike")
+    # A stream of its own: codes may come from default_rng(seed), and noise must not follow them.
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+    readings = []
+    for codes in (x, y):
+        if not np.isfinite(codes).all():
+            raise DataError("codes hold values that are not finite")
+        centred = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
+        spread = float(np.sqrt(np.mean((centred**2).sum(1))))
+        scaled = centred / (resolution * spread) if spread > 0 else centred
+        noisy = scaled + generator.standard_normal(scaled.shape)
+        readings.append(_Readings(scaled, noisy, constant=spread == 0))
+    return readings[0], readings[1]
+
+
+def _estimate(x: _Readings, y: _Readings) -> MutualInformation:
+    if x.constant or y.constant:
+        return MutualInformation(0.0, 0.0, 0.0)
+    log_x, log_y = x.log_kernel(), y.log_kernel()
+    n = len(log_x)
+    parts = [_log_sums(log) for log in (log_x + log_y, log_x, log_y)]
+    leave_one_out, plug_in = (
+        float(np.mean(joint - a - b) + np.log(count))
+        for joint, a, b, count in zip(*parts, (n - 1, n), strict=True)
+    )
+    return MutualInformation((leave_one_out + plug_in) / 2, leave_one_out, plug_in)
+
+
+def _log_sums(log: NDArray[np.float32]) -> tuple[Array, Array]:
+    """log of the sum of exp over each row, without and with the diagonal."""
+    own = np.diagonal(log).astype(np.float64)
+    others = log.copy()
+    np.fill_diagonal(others, -np.inf)
+    top = others.max(1)
+    rest = np.log(np.exp(others - top[:, None]).sum(1, dtype=np.float64)) + top
+    return rest, np.logaddexp(rest, own)

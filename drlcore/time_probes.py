@@ -1,0 +1,151 @@
+"""Probes of the code at single encoder times: accuracy and detail over t."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import NearestNeighbors
+from sklearn.svm import SVC
+
+from drlcore.datasets import Array
+from drlcore.errors import DataError, ParameterError
+from drlcore.neural_probe import ProbeTraining, fit_probe
+from drlcore.probe import METRIC_COLUMNS, NEIGHBOURS, neighbour_metrics, standardise
+from drlcore.trajectory import CodeSplit, Trajectories
+
+TIME_COLUMNS = ["t", "sigma", *METRIC_COLUMNS]
+
+Metrics = Mapping[str, tuple[float, float]]
+
+
+def probe_times(
+    codes: Trajectories,
+    seed: int,
+    neighbours: Sequence[int] = (5, 10, NEIGHBOURS),
+    inverse_penalties: Sequence[float] = (0.1, 1.0),
+    settings: ProbeTraining | None = None,
+) -> pd.DataFrame:
+    """Every probe at each time: columns t, sigma, split, metric, value.
+
+    ``knn_accuracy``; ``<factor>_r2`` or ``<factor>_accuracy`` by nearest neighbours, see
+    ``probe.neighbour_metrics``; ``linear_accuracy``, logistic regression; ``mlp_accuracy``. Codes
+    are standardised, for the MLP whitened. The number of neighbours (for each metric), the penalty, and the MLP's epoch
+    and learning rate are those that do best on validation at that time; only these are evaluated
+    on test.
+
+    Args:
+        seed: of the MLP.
+        neighbours: numbers to choose from, each at least 1.
+        inverse_penalties: logistic regression's C to choose from, > 0.
+        settings: of the MLP.
+
+    Raises:
+        ParameterError: nothing to choose from, or an impossible choice.
+    """
+    if not neighbours or min(neighbours) < 1 or max(neighbours) > codes.train.z.shape[1]:
+        raise ParameterError(
+            f"neighbours = {tuple(neighbours)}; allowed: 1 to {codes.train.z.shape[1]} codes"
+        )
+    if not inverse_penalties or min(inverse_penalties) <= 0:
+        raise ParameterError(f"inverse_penalties = {tuple(inverse_penalties)}; allowed: above 0")
+
+    def probe(i: int) -> Metrics:
+        mlp = fit_probe(codes, "mlp", seed, settings, [i])
+        return {
+            **_neighbours(codes, i, neighbours),
+            "linear_accuracy": _linear(codes, i, inverse_penalties),
+            "mlp_accuracy": (mlp.validation_accuracy, mlp.accuracy(codes.test)),
+        }
+
+    return _over_times(codes, probe)
+
+
+def few_shot(codes: Trajectories, n_labels: int, draws: int = 5, seed: int = 0) -> pd.DataFrame:
+    """Accuracy at each time from ``n_labels`` labels alone (DRL, few-shot appendix).
+
+    scikit-learn's ``SVC`` with its defaults (RBF, C = 1, gamma ``scale``) on codes as they are,
+    as in the authors' code. Nothing is chosen, so validation serves to choose a time. Draw 0 takes
+    the first n_labels / n_classes codes of each class, as the authors do; the others a random
+    order's first, the same for all times.
+
+    Returns:
+        Columns t, sigma, split, metric (``few_shot_accuracy``), value, n_labels, draw.
+
+    Raises:
+        ParameterError: n_labels is not a multiple of the classes, or draws < 1.
+        DataError: a class has fewer codes.
+    """
+    per_class, rest = divmod(n_labels, codes.n_classes)
+    if rest or per_class < 1 or draws < 1:
+        raise ParameterError(
+            f"n_labels = {n_labels}, draws = {draws}; allowed: a multiple of the "
+            f"{codes.n_classes} classes, and at least 1 draw"
+        )
+    fewest = int(np.bincount(codes.train.y).min())
+    if fewest < per_class:
+        raise DataError(f"n_labels = {n_labels}: a class has {fewest} codes, {per_class} needed")
+    generator = np.random.default_rng(seed)
+    tables = []
+    for draw in range(draws):
+        order = np.arange(len(codes.train.y))
+        if draw > 0:
+            order = generator.permutation(order)
+        classes = codes.train.y[order]
+        firsts = [order[classes == c][:per_class] for c in range(codes.n_classes)]
+        chosen = np.concatenate(firsts)
+
+        def probe(i: int, chosen: Array = chosen) -> Metrics:
+            model = SVC().fit(codes.train.z[i, chosen], codes.train.y[chosen])
+            asked = (codes.validation, codes.test)
+            validation, test = (float(model.score(part.z[i], part.y)) for part in asked)
+            return {"few_shot_accuracy": (validation, test)}
+
+        tables.append(_over_times(codes, probe).assign(n_labels=n_labels, draw=draw))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _over_times(codes: Trajectories, probe: Callable[[int], Metrics]) -> pd.DataFrame:
+    """The (validation, test) values of ``probe`` at each time; static codes are probed once."""
+    rows = []
+    metrics: Metrics = {}
+    for i, (t, sigma) in enumerate(zip(codes.t, codes.sigma, strict=True)):
+        if i == 0 or not codes.static:
+            metrics = probe(i)
+        for name, values in metrics.items():
+            for split, value in zip(("validation", "test"), values, strict=True):
+                rows.append((float(t), float(sigma), split, name, value))
+    return pd.DataFrame(rows, columns=TIME_COLUMNS)
+
+
+def _neighbours(codes: Trajectories, i: int, candidates: Sequence[int]) -> Metrics:
+    fitted, validation, test = _standardised(codes, i)
+    index = NearestNeighbors(n_neighbors=max(candidates)).fit(fitted)
+
+    def evaluate(near: Array, part: CodeSplit, k: int) -> dict[str, float]:
+        return neighbour_metrics(
+            near[:, :k], codes.train.y, part.y, codes.train.factors, part.factors
+        )
+
+    near = index.kneighbors(validation, return_distance=False)
+    found = {k: evaluate(near, codes.validation, k) for k in candidates}
+    near = index.kneighbors(test, return_distance=False)
+    metrics = {}
+    for name in found[candidates[0]]:
+        best = max(candidates, key=lambda k: found[k][name])  # noqa: B023 (used at once)
+        metrics[name] = (found[best][name], evaluate(near, codes.test, best)[name])
+    return metrics
+
+
+def _linear(codes: Trajectories, i: int, candidates: Sequence[float]) -> tuple[float, float]:
+    fitted, validation, test = _standardised(codes, i)
+    models = [LogisticRegression(C=c, max_iter=500).fit(fitted, codes.train.y) for c in candidates]
+    scores = [float(model.score(validation, codes.validation.y)) for model in models]
+    best = int(np.argmax(scores))
+    return scores[best], float(models[best].score(test, codes.test.y))
+
+
+def _standardised(codes: Trajectories, i: int) -> tuple[Array, ...]:
+    return standardise(codes.train.z[i], codes.validation.z[i], codes.test.z[i])

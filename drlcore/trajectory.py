@@ -1,0 +1,146 @@
+"""The code as a curve: E(x0, t) over a grid of encoder times (DRL Sec. 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drlcore.datasets import Array, Dataset, Split
+from drlcore.errors import DataError, ParameterError
+from drlcore.model import RepresentationModel
+from drlcore.probe import encode
+from drlcore.sde import SDE
+
+
+@dataclass(frozen=True, eq=False)
+class CodeSplit:
+    """Frozen codes of one part of a dataset, and what can be read from them.
+
+    Attributes:
+        z: shape (T, N, latent_dim), float; the code of image n at time i is ``z[i, n]``.
+        y: class labels, shape (N,), integers from 0.
+        factors: arrays of shape (N,) by name; see ``datasets.Split``.
+
+    Raises:
+        DataError: on construction, for other shapes or codes that are not finite.
+    """
+
+    z: Array
+    y: Array
+    factors: Mapping[str, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:  # noqa: D105
+        if self.z.ndim != 3 or 0 in self.z.shape or self.z.dtype.kind != "f":
+            raise DataError(
+                f"codes have shape {self.z.shape} and type {self.z.dtype}; "
+                "allowed: floats (T, N, latent_dim), none of them 0"
+            )
+        if self.y.shape != self.z.shape[1:2] or self.y.dtype.kind not in "iu" or self.y.min() < 0:
+            raise DataError(
+                f"labels have shape {self.y.shape} and type {self.y.dtype}; "
+                f"allowed: {self.z.shape[1]} integers from 0, one for each code"
+            )
+        if not np.isfinite(self.z).all():
+            raise DataError("codes hold values that are not finite")
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """Codes of all parts of a dataset over encoder times: all that a probe sees.
+
+    Attributes:
+        t: encoder times in the SDE's clock, ascending, shape (T,).
+        sigma: the noise levels they stand for, data units, shape (T,).
+        train, validation, test: the parts; same T and latent_dim.
+        static: the encoder does not depend on t, so ``z[i]`` is the same for all i; probes of
+            single times are then fitted once.
+
+    Raises:
+        DataError: on construction, for parts that do not fit together.
+    """
+
+    t: Array
+    sigma: Array
+    train: CodeSplit
+    validation: CodeSplit
+    test: CodeSplit
+    static: bool = False
+
+    def __post_init__(self) -> None:  # noqa: D105
+        if np.shape(self.t) != np.shape(self.sigma) or np.ndim(self.t) != 1:
+            raise DataError(f"{np.shape(self.t)} times, {np.shape(self.sigma)} levels: not (T,)")
+        if (np.diff(self.t) <= 0).any():
+            raise DataError(f"times must ascend: {np.asarray(self.t).tolist()}")
+        for name in ("train", "validation", "test"):
+            part: CodeSplit = getattr(self, name)
+            wanted = (len(self.t), self.train.z.shape[2])
+            if (part.z.shape[0], part.z.shape[2]) != wanted:
+                raise DataError(
+                    f"{name} codes have shape {part.z.shape}; allowed: T, latent_dim = {wanted}"
+                )
+            if part.y.max() > self.train.y.max():
+                raise DataError(f"{name} has the class {part.y.max()}, which train lacks")
+
+    @property
+    def n_classes(self) -> int:
+        return int(self.train.y.max()) + 1
+
+
+def time_grid(sde: SDE, n: int) -> tuple[Array, Array]:
+    """``n`` times evenly spaced in t where training looked, and their sigma: both (n,), ascending.
+
+    From t_min to t_max of the SDE, or between the ends of the t-sampler's window if it is
+    narrower: outside of it a time-conditioned encoder was never trained. Under VE even spacing in
+    t is even spacing in log sigma.
+
+    Raises:
+        ParameterError: n < 2, or training at a single level, which leaves one time.
+    """
+    low, high = sde.noise.window
+    if n < 2 or low == high:
+        raise ParameterError(
+            f"n = {n} times over sigma in [{low:g}, {high:g}]: at least 2, over a range, are needed"
+        )
+    ends = sde.t(torch.tensor([low, high], dtype=torch.float64))
+    t = torch.linspace(float(ends[0]), float(ends[1]), n, dtype=torch.float64)
+    return t.numpy(), sde.sigma(t).numpy()
+
+
+def codes_over_time(model: RepresentationModel, x: Tensor, sigma: Sequence[float] | Array) -> Array:
+    """E(x0, t) at each level of ``sigma``, float32, shape (T, N, latent_dim).
+
+    A VDRL code is its mean. An encoder E(x0) without a time gives the same code at every time:
+    computed once, and returned as a read-only view that takes the memory of one.
+    """
+    if not model.time_conditioned:
+        z = encode(model, x)
+        return np.broadcast_to(z, (len(sigma), *z.shape))
+    return np.stack([encode(model, x, float(level)) for level in sigma])
+
+
+def trajectories(
+    model: RepresentationModel, dataset: Dataset, n_times: int, train_images: int | None = None
+) -> Trajectories:
+    """Codes of ``dataset`` over ``time_grid``, those of train of the first ``train_images``.
+
+    Raises:
+        ParameterError: see ``time_grid``.
+    """
+    t, sigma = time_grid(model.sde, n_times)
+
+    def part(split: Split, n: int | None = None) -> CodeSplit:
+        factors = {name: values[:n] for name, values in split.factors.items()}
+        return CodeSplit(codes_over_time(model, split.x[:n], sigma), split.y[:n].numpy(), factors)
+
+    return Trajectories(
+        t=t,
+        sigma=sigma,
+        train=part(dataset.train, train_images),
+        validation=part(dataset.validation),
+        test=part(dataset.test),
+        static=not model.time_conditioned,
+    )
