@@ -18,11 +18,6 @@ def weights(run):
     return RUNS / run.key / "weights.safetensors"
 
 
-def products(runs, experiment):
-    keys = {run.key for run in runs}
-    return [RUNS / p.run.key / p.file for p in experiment.products() if p.run.key in keys]
-
-
 def figures(notebook):
     return [FIGURE_FOLDER / f"{f}.{end}" for f in FIGURES[notebook] for end in ("png", "pdf")]
 
@@ -33,8 +28,12 @@ rule all:
         [EXECUTED / f"{notebook}.ipynb" for notebook in ASKED],
 
 
+trained, evaluated = set(), set()  # what a rule makes already: notebooks share runs
+
 for notebook, experiment in ASKED.items():
-    for number, batch in enumerate(experiment.batches()):
+    runs = [run for run in experiment.runs() if run.key not in trained]
+    trained |= {run.key for run in runs}
+    for number, batch in enumerate(experiment.batches(runs)):
         firsts = {run.first_stage.key: run.first_stage for run in batch if run.first_stage}
 
         rule:
@@ -46,32 +45,34 @@ for notebook, experiment in ASKED.items():
                 [weights(run) for run in batch],
             params:
                 parameters=experiment.model_dump_json(),
-                runs=" ".join(run.key for run in batch),
+                names=" ".join(run.key for run in batch),
                 notebook=notebook,
             message:
                 f"train {batch[0].dataset} {batch[0].method} {batch[0].noise.label} "
                 f"seed {batch[0].seed}" + (f" and {len(batch) - 1} more" if batch[1:] else "")
             shell:
-                "TQDM_MININTERVAL=30 python -m drlcore train {params.notebook} {params.parameters:q} {params.runs}"
+                "TQDM_MININTERVAL=30 python -m drlcore train {params.notebook} {params.parameters:q} {params.names}"
 
-    for number, batch in enumerate(experiment.batches(per_job=12)):
-        if files := products(batch, experiment):
+    products = [p for p in experiment.products() if p.name not in evaluated]
+    evaluated |= {p.name for p in products}
+    for number in range(0, len(products), 12):
+        batch = products[number : number + 12]
 
-            rule:
-                name:
-                    f"evaluate_{notebook}_{number}"
-                input:
-                    [weights(run) for run in batch],
-                output:
-                    files,
-                params:
-                    parameters=experiment.model_dump_json(),
-                    runs=" ".join(run.key for run in batch),
-                    notebook=notebook,
-                message:
-                    f"evaluate {len(batch)} runs of {notebook}"
-                shell:
-                    "python -m drlcore evaluate {params.notebook} {params.parameters:q} {params.runs}"
+        rule:
+            name:
+                f"evaluate_{notebook}_{number}"
+            input:
+                list({weights(p.run) for p in batch}),
+            output:
+                [RUNS / p.name for p in batch],
+            params:
+                parameters=experiment.model_dump_json(),
+                names=" ".join(p.name for p in batch),
+                notebook=notebook,
+            message:
+                f"evaluate {len(batch)} products of {notebook}"
+            shell:
+                "python -m drlcore evaluate {params.notebook} {params.parameters:q} {params.names}"
 
     rule:
         name:
@@ -80,7 +81,7 @@ for notebook, experiment in ASKED.items():
             notebook=ROOT / "notebooks" / f"{notebook}.ipynb",
             style=[ROOT / "drlcore" / f for f in ("plotting.py", "drl.mplstyle", "claims.py")],
             weights=[weights(run) for run in experiment.runs()],
-            products=products(experiment.runs(), experiment),
+            products=[RUNS / p.name for p in experiment.products()],
             tables=[RESULTS / f"{name}.csv" for name in experiment.reads],
         output:
             EXECUTED / f"{notebook}.ipynb",

@@ -18,11 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one step; 1 and one line on stderr if it cannot be done."""
     parser = argparse.ArgumentParser(prog="drlcore", description=__doc__)
     steps = parser.add_subparsers(dest="step", required=True)
-    for name in ("train", "evaluate"):
-        step = steps.add_parser(name, help=f"{name} runs of a notebook's experiment")
+    for name, asked_for in (("train", "keys of runs"), ("evaluate", "products, as key/file")):
+        step = steps.add_parser(name, help=f"{name} what a notebook's experiment needs")
         step.add_argument("notebook", choices=sorted(EXPERIMENTS))
         step.add_argument("parameters", help="resolved parameters of the experiment, as JSON")
-        step.add_argument("keys", nargs="+", help="keys of the runs")
+        step.add_argument("names", nargs="+", help=asked_for)
     manifest = steps.add_parser("manifest", help="list the figures of a preset")
     manifest.add_argument("preset")
     steps.add_parser("publish", help="commit-ready copies of the last laptop run")
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             _data(asked.dataset)
         else:
             experiment = EXPERIMENTS[asked.notebook].from_json(asked.parameters)
-            _do(asked.step, experiment, set(asked.keys))
+            _do(asked.step, experiment, set(asked.names))
     except (ArtefactError, DataError, ParameterError, TrainingError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -52,13 +52,15 @@ def _data(name: str | None) -> None:
         print(f"{each:15}{'here' if available(each) else 'absent'}")
 
 
-def _do(step: str, experiment: Experiment, keys: set[str]) -> None:
-    for run in experiment.runs():
-        if run.key in keys and step == "train":
-            load_or_train(run)
-    for product in experiment.products():
-        if product.run.key in keys and step == "evaluate":
-            product.load()
+def _do(step: str, experiment: Experiment, names: set[str]) -> None:
+    if step == "train":
+        for run in experiment.runs():
+            if run.key in names:
+                load_or_train(run)
+    else:
+        for product in experiment.products():
+            if product.name in names:
+                product.load()
 
 
 if __name__ == "__main__":

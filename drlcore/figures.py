@@ -72,7 +72,7 @@ def save_figure(
     """
     shows = FIGURES[experiment.notebook][name]
     runs = [product.run for product in inputs]
-    read = {f"{product.run.key}/{product.file}": product.sha256 for product in inputs}
+    read = {product.name: product.sha256 for product in inputs}
     if result is not None:
         table = paths.results(experiment.preset) / f"{result}.csv"
         read[f"results/{experiment.preset}/{result}.csv"] = file_sha256(table)

@@ -6,11 +6,40 @@ from typing import Literal
 
 from pydantic import Field
 
+from drlcore.downstream import Protocol
 from drlcore.parameters import Parameters
 from drlcore.run import EncoderName, ScoreNetworkName
 from drlcore.time_embedding import TimeEmbeddingKind
 
 PresetName = Literal["smoke", "laptop", "paper"]
+
+
+class ComparisonPreset(Parameters):
+    """The numbers of notebooks 06 to 09, where methods are compared.
+
+    Attributes:
+        datasets: compared on; the notebooks that show one data set take the first.
+        encoder, score_network, time_embedding, width, batch_size, learning_rate, warmup_steps,
+            ema_decay, train_images, steps: see RunParameters; the same for every method.
+        latent_dim: size of z.
+        n_seeds: of every method.
+        protocol: how codes are probed.
+    """
+
+    datasets: tuple[str, ...] = ("mnist", "colored-mnist")
+    encoder: EncoderName = "conv"
+    score_network: ScoreNetworkName = "mlp-pixelwise"
+    time_embedding: TimeEmbeddingKind = "log_sigma"
+    width: int = 128
+    batch_size: int = 128
+    learning_rate: float = 1.5e-3
+    warmup_steps: int = 100
+    ema_decay: float = 0.995
+    train_images: int | None = None
+    steps: int = Field(ge=1)
+    latent_dim: int = Field(ge=2)
+    n_seeds: int = Field(ge=1)
+    protocol: Protocol
 
 
 class Preset(Parameters):
@@ -28,6 +57,7 @@ class Preset(Parameters):
         latent_dims: of the diversity figure.
         toy_steps, toy_levels: of the toy dial; it uses ``n_seeds`` too.
         monte_carlo: draws for expectations on the toy set.
+        comparison: of notebooks 06 to 09.
         runs_per_job: how many trainings one batch job does, one after another.
     """
 
@@ -51,6 +81,7 @@ class Preset(Parameters):
     toy_steps: int = Field(ge=1)
     toy_levels: int = Field(ge=2)
     monte_carlo: int = Field(ge=100)
+    comparison: ComparisonPreset
     runs_per_job: int = Field(ge=1)
 
 
@@ -68,6 +99,14 @@ PRESETS: dict[PresetName, Preset] = {
         toy_steps=50,
         toy_levels=4,
         monte_carlo=2000,
+        comparison=ComparisonPreset(
+            warmup_steps=5,
+            train_images=2000,
+            steps=10,
+            latent_dim=8,
+            n_seeds=2,
+            protocol=Protocol(n_times=3, images=500, epochs=1, n_labels=(20,), draws=1, ablated=2),
+        ),
         runs_per_job=20,
     ),
     # Minutes on two CPU cores: small networks, enough training to see the paper's effects.
@@ -81,7 +120,15 @@ PRESETS: dict[PresetName, Preset] = {
         toy_steps=1500,
         toy_levels=12,
         monte_carlo=30_000,
-        runs_per_job=1,
+        comparison=ComparisonPreset(
+            steps=1200,
+            latent_dim=32,
+            n_seeds=3,
+            protocol=Protocol(
+                n_times=8, images=10_000, epochs=8, n_labels=(100,), draws=3, ablated=3
+            ),
+        ),
+        runs_per_job=3,
     ),
     # A GPU: the networks and steps of the authors' MNIST code (JAX, first commit f208912).
     "paper": Preset(
@@ -102,6 +149,23 @@ PRESETS: dict[PresetName, Preset] = {
         toy_steps=10_000,
         toy_levels=21,
         monte_carlo=1_000_000,
+        # The downstream experiments of the authors' later code (traj_drl).
+        comparison=ComparisonPreset(
+            datasets=("cifar10", "cifar100", "mini-imagenet"),
+            encoder="wrn-28-2",
+            score_network="ncsnpp-small",
+            time_embedding="gaussian_fourier",
+            batch_size=100,
+            learning_rate=2e-4,
+            warmup_steps=5000,
+            ema_decay=0.999,
+            steps=250_000,
+            latent_dim=128,
+            n_seeds=3,
+            protocol=Protocol(
+                n_times=11, epochs=100, n_labels=(100, 1000, 10_000), draws=5, ablated=11
+            ),
+        ),
         runs_per_job=1,
     ),
 }

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from drlcore import sheets
+from drlcore import downstream, sheets
 from drlcore.checkpoint import file_sha256, load_tensors, save_tensors, write_atomically
 from drlcore.diagnostics import code_usage
+from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError
 from drlcore.model import EncoderModel
 from drlcore.probe import probe_run
@@ -58,6 +59,11 @@ class Product(Generic[Content]):
             return pd.read_csv(path)
         except ValueError as error:
             raise ArtefactError(f"{path} is corrupt ({error}); delete it, run again") from error
+
+    @property
+    def name(self) -> str:
+        """What tells it apart from every other product: its run's key and its file."""
+        return f"{self.run.key}/{self.file}"
 
     @property
     def path(self) -> Path | None:
@@ -113,6 +119,39 @@ def same_code(run: RunParameters, steps: int) -> Product[Arrays]:
 def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
     """Samples from the codes of test images, see ``sheets.reconstructions``."""
     return _sheet(run, "reconstructions", sheets.reconstructions, steps)
+
+
+def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
+    """Probes at each encoder time, see ``downstream.probe_single_times``."""
+    return _probed(run, "single_times", downstream.probe_single_times, protocol)
+
+
+def whole_trajectory(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
+    """Probes of all times together, see ``downstream.probe_whole_trajectory``."""
+    return _probed(run, "whole_trajectory", downstream.probe_whole_trajectory, protocol)
+
+
+def shared_information(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
+    """Mutual information between times, see ``downstream.share_of_information``."""
+    return _probed(run, "shared_information", downstream.share_of_information, protocol)
+
+
+def curves(run: RunParameters, protocol: Protocol) -> Product[Arrays]:
+    """Codes over time, see ``downstream.curves``."""
+    return Product(
+        run,
+        f"curves-{protocol.key}.safetensors",
+        lambda r, model: downstream.curves(r, model, protocol),
+    )
+
+
+def _probed(
+    run: RunParameters,
+    name: str,
+    probe: Callable[[RunParameters, EncoderModel, Protocol], pd.DataFrame],
+    protocol: Protocol,
+) -> Product[pd.DataFrame]:
+    return Product(run, f"{name}-{protocol.key}.csv", lambda r, model: probe(r, model, protocol))
 
 
 def _sheet(

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drlcore.datasets import Array, Dataset, Split
+from drlcore.datasets import Dataset, Split
 from drlcore.errors import DataError, ParameterError
-from drlcore.model import RepresentationModel
+from drlcore.model import EncoderModel
 from drlcore.probe import encode
 from drlcore.sde import SDE
+from drlcore.splits import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ def time_grid(sde: SDE, n: int) -> tuple[Array, Array]:
     return t.numpy(), sde.sigma(t).numpy()
 
 
-def codes_over_time(model: RepresentationModel, x: Tensor, sigma: Sequence[float] | Array) -> Array:
+def codes_over_time(model: EncoderModel, x: Tensor, sigma: Sequence[float] | Array) -> Array:
     """E(x0, t) at each level of ``sigma``, float32, shape (T, N, latent_dim).
 
     A VDRL code is its mean. An encoder E(x0) without a time gives the same code at every time:
@@ -123,7 +124,7 @@ def codes_over_time(model: RepresentationModel, x: Tensor, sigma: Sequence[float
 
 
 def trajectories(
-    model: RepresentationModel, dataset: Dataset, n_times: int, train_images: int | None = None
+    model: EncoderModel, dataset: Dataset, n_times: int, train_images: int | None = None
 ) -> Trajectories:
     """Codes of ``dataset`` over ``time_grid``, those of train of the first ``train_images``.
 

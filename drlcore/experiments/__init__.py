@@ -9,20 +9,36 @@ from typing import Any
 from drlcore.errors import ParameterError
 from drlcore.experiments.base import IMAGE_DATASETS, Experiment, ImageExperiment
 from drlcore.experiments.closed_form import Floor, ForwardSDE, StartHere
+from drlcore.experiments.comparison import (
+    METHODS,
+    CodeCurve,
+    Compared,
+    Comparison,
+    Downstream,
+    SDEAblation,
+    Trajectory,
+)
 from drlcore.experiments.latent_space import SETTINGS, LatentSpace
 from drlcore.experiments.noise_dial import NoiseDial
 
 __all__ = [
     "EXPERIMENTS",
     "IMAGE_DATASETS",
+    "METHODS",
     "SETTINGS",
+    "CodeCurve",
+    "Compared",
+    "Comparison",
+    "Downstream",
     "Experiment",
     "Floor",
     "ForwardSDE",
     "ImageExperiment",
     "LatentSpace",
     "NoiseDial",
+    "SDEAblation",
     "StartHere",
+    "Trajectory",
     "Verdicts",
     "papermill_arguments",
     "plan",
@@ -34,12 +50,31 @@ class Verdicts(Experiment):
 
     notebook = "05_claims"
     writes = ("claims",)
-    reads = (Floor.notebook, LatentSpace.notebook, NoiseDial.notebook)
+    reads = (
+        Floor.notebook,
+        LatentSpace.notebook,
+        NoiseDial.notebook,
+        CodeCurve.notebook,
+        Downstream.notebook,
+        Trajectory.notebook,
+        SDEAblation.notebook,
+    )
 
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
     experiment.notebook: experiment
-    for experiment in (StartHere, ForwardSDE, Floor, LatentSpace, NoiseDial, Verdicts)
+    for experiment in (
+        StartHere,
+        ForwardSDE,
+        Floor,
+        LatentSpace,
+        NoiseDial,
+        Verdicts,
+        CodeCurve,
+        Downstream,
+        Trajectory,
+        SDEAblation,
+    )
 }
 
 

@@ -24,10 +24,15 @@ from drlcore.sde import SDEName
 IMAGE_DATASETS = tuple(name for name in DATASETS if name != "toy")
 
 
-def _known_dataset(name: str) -> str:
+def check_dataset_name(name: str) -> None:
+    """Nothing if ``name`` is a set of images, there or not. Raises ValueError otherwise."""
     if name not in IMAGE_DATASETS and not Path(name).is_file():
         known = ", ".join(IMAGE_DATASETS)
         raise ValueError(f"known are {known}, or the path of an .npz file that exists")
+
+
+def _known_dataset(name: str) -> str:
+    check_dataset_name(name)
     if name in IMAGE_DATASETS:
         require(name)  # an absent file stops here with a DataError, before any training
     return name
@@ -86,12 +91,11 @@ class Experiment(Parameters):
         """Everything the notebook reads of those runs beside their training histories."""
         return []
 
-    def batches(self, per_job: int | None = None) -> list[list[RunParameters]]:
-        """The runs in groups for one batch job each; toy runs take seconds, so 18 a job."""
-        toy = [run for run in self.runs() if run.dataset == "toy"]
-        rest = [run for run in self.runs() if run.dataset != "toy"]
-        size = per_job or self.numbers.runs_per_job
-        return [*_batched(rest, size), *_batched(toy, 18)]
+    def batches(self, runs: list[RunParameters]) -> list[list[RunParameters]]:
+        """``runs`` in groups for one batch job each; toy runs take seconds, so 18 a job."""
+        toy = [run for run in runs if run.dataset == "toy"]
+        rest = [run for run in runs if run.dataset != "toy"]
+        return [*_batched(rest, self.numbers.runs_per_job), *_batched(toy, 18)]
 
 
 class ImageExperiment(Experiment):

@@ -81,4 +81,4 @@ class LatentSpace(ImageExperiment):
         products += [swapped_codes(self.run("drl", "uniform_t"), steps)]
         products += [swapped_codes(self.sampler("drl", "uniform_sigma"), steps)]
         products += [p for run in of_dimensions for p in (same_code(run, steps), metrics(run))]
-        return list({(p.run.key, p.file): p for p in products}.values())
+        return list({product.name: product for product in products}.values())

@@ -1,0 +1,99 @@
+"""What frozen codes are good for, by one protocol for every method: tables that become products."""
+
+from __future__ import annotations
+
+import pandas as pd
+from pydantic import Field
+
+from drlcore.datasets import load_dataset
+from drlcore.model import EncoderModel
+from drlcore.mutual_information import mutual_information_over_time
+from drlcore.neural_probe import ProbeTraining
+from drlcore.parameters import Parameters, fingerprint
+from drlcore.run import RunParameters
+from drlcore.sheets import Arrays
+from drlcore.time_probes import few_shot, probe_times
+from drlcore.trajectory import codes_over_time, time_grid, trajectories
+from drlcore.trajectory_probes import ablate_times, attention_over_time, probe_trajectory
+
+CURVE_IMAGES = 1000
+
+
+class Protocol(Parameters):
+    """How codes are probed: the same for every method of a comparison.
+
+    Probes are fitted on training codes; what they leave open is chosen on validation, test is read
+    once. Their seed is the run's.
+
+    Attributes:
+        n_times: encoder times, evenly spaced in t over the noise range.
+        images: probes are fitted on the first so many training images; None for all.
+        epochs: of the MLP, the GRU and the transformer.
+        n_labels: budgets of the few-shot classifier.
+        draws: label draws of each budget.
+        ablated: how many times, evenly spaced, are hidden and shown alone.
+    """
+
+    n_times: int = Field(ge=2)
+    images: int | None = Field(default=None, ge=1)
+    epochs: int = Field(ge=1)
+    n_labels: tuple[int, ...]
+    draws: int = Field(ge=1)
+    ablated: int = Field(ge=2)
+
+    @property
+    def key(self) -> str:
+        """6 hex digits that tell protocols apart in file names."""
+        return fingerprint(self.model_dump(mode="json"))[:6]
+
+    @property
+    def training(self) -> ProbeTraining:
+        return ProbeTraining(epochs=self.epochs)
+
+
+def probe_single_times(run: RunParameters, model: EncoderModel, protocol: Protocol) -> pd.DataFrame:
+    """Class, factors and few-shot accuracy at each time: see ``probe_times`` and ``few_shot``.
+
+    Columns t, sigma, split, metric, value; ``few_shot_<n>_accuracy`` is the mean over draws.
+    """
+    codes = trajectories(model, load_dataset(run.dataset), protocol.n_times, protocol.images)
+    tables = [probe_times(codes, run.seed, settings=protocol.training)]
+    for n in protocol.n_labels:
+        shots = few_shot(codes, n, protocol.draws, run.seed)
+        mean = shots.groupby(["t", "sigma", "split"], as_index=False).value.mean()
+        tables.append(mean.assign(metric=f"few_shot_{n}_accuracy"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def probe_whole_trajectory(
+    run: RunParameters, model: EncoderModel, protocol: Protocol
+) -> pd.DataFrame:
+    """What all times together tell, and which of them matter: columns as above.
+
+    Rows of ``probe_trajectory`` have no t; those of ``attention_over_time`` and ``ablate_times``
+    are of a transformer with one iteration.
+    """
+    codes = trajectories(model, load_dataset(run.dataset), protocol.n_times, protocol.images)
+    last = protocol.n_times - 1
+    times = sorted({round(i * last / (protocol.ablated - 1)) for i in range(protocol.ablated)})
+    whole = probe_trajectory(codes, run.seed, settings=protocol.training)
+    attention = attention_over_time(codes, run.seed, protocol.training)
+    ablated = ablate_times(codes, run.seed, times, settings=protocol.training)
+    ablated["metric"] = "ablation_" + ablated.metric
+    return pd.concat([whole, attention, ablated], ignore_index=True)
+
+
+def share_of_information(
+    run: RunParameters, model: EncoderModel, protocol: Protocol
+) -> pd.DataFrame:
+    """Mutual information of test codes at every pair of times, ``mutual_information_over_time``."""
+    t, sigma = time_grid(model.sde, protocol.n_times)
+    images = load_dataset(run.dataset).test.x[:2000]
+    return mutual_information_over_time(codes_over_time(model, images, sigma), t, sigma)
+
+
+def curves(run: RunParameters, model: EncoderModel, protocol: Protocol) -> Arrays:
+    """Codes of the first 1,000 test images over time: codes (T, N, d), t (T,), sigma (T,)."""
+    t, sigma = time_grid(model.sde, protocol.n_times)
+    images = load_dataset(run.dataset).test.x[:CURVE_IMAGES]
+    return {"codes": codes_over_time(model, images, sigma).copy(), "t": t, "sigma": sigma}
