@@ -55,8 +55,8 @@ for notebook, experiment in ASKED.items():
 
     products = [p for p in experiment.products() if p.name not in evaluated]
     evaluated |= {p.name for p in products}
-    for number in range(0, len(products), 12):
-        batch = products[number : number + 12]
+    for number in range(0, len(products), 6):
+        batch = products[number : number + 6]
 
         rule:
             name:
