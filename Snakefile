@@ -5,7 +5,7 @@
 
 from drlcore import paths
 from drlcore.experiments import papermill_arguments, plan
-from drlcore.figures import FIGURES
+from drlcore.figures import FIGURES, STYLE_FILES
 
 ASKED = plan(config)
 PRESET = config.get("preset", "laptop")
@@ -79,7 +79,8 @@ for notebook, experiment in ASKED.items():
             f"notebook_{notebook}"
         input:
             notebook=ROOT / "notebooks" / f"{notebook}.ipynb",
-            style=[ROOT / "drlcore" / f for f in ("plotting.py", "drl.mplstyle", "claims.py")],
+            style=[ROOT / "drlcore" / file for file in STYLE_FILES],
+            judges=sorted((ROOT / "drlcore" / "claims").glob("*.py")),
             weights=[weights(run) for run in experiment.runs()],
             products=[RUNS / p.name for p in experiment.products()],
             tables=[RESULTS / f"{name}.csv" for name in experiment.reads],

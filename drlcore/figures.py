@@ -47,7 +47,22 @@ FIGURES: dict[str, dict[str, str]] = {
         "toy_dial": "the dial where the answer is known",
     },
     "05_claims": {},
+    "06_code_as_a_curve": {
+        "code_curves": "trajectories t -> E(x0, t) in the plane, and the codes at four times",
+        "curve_over_time": "class and detail along the curve",
+    },
+    "07_downstream": {
+        "downstream_over_time": "ICML downstream figure: accuracy by encoder time, all methods",
+        "downstream_methods": "every method at its best time",
+        "few_shot": "Fig. 12, few labels by encoder time",
+    },
+    "08_trajectory": {
+        "shared_information": "mutual information between points of the trajectory",
+        "trajectory_attention": "attention over the trajectory, and its ablation",
+    },
+    "09_sde_ablation": {"sde_ablation": "DRL and VDRL under VE, VP and sub-VP"},
 }
+STYLE_FILES = ("plotting.py", "comparison_plots.py", "drl.mplstyle")
 METADATA_KEY = "drlcore"
 MANIFEST = "manifest.csv"
 
@@ -76,7 +91,7 @@ def save_figure(
     if result is not None:
         table = paths.results(experiment.preset) / f"{result}.csv"
         read[f"results/{experiment.preset}/{result}.csv"] = file_sha256(table)
-    dataset = getattr(experiment, "dataset", "toy")
+    dataset = getattr(experiment, "asked", [getattr(experiment, "dataset", "toy")])[0]
     seeds = sorted({run.seed for run in runs} | {getattr(experiment, "seed", 0)})
     origin = {
         "figure": name,
@@ -128,7 +143,7 @@ def source_fingerprint(notebook: str) -> str:
         if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", [])
     ]
     here = Path(__file__).parent
-    code += [(here / name).read_text() for name in ("plotting.py", "drl.mplstyle")]
+    code += [(here / name).read_text() for name in STYLE_FILES]
     return hashlib.sha256("\n".join(code).encode()).hexdigest()[:12]
 
 

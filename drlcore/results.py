@@ -12,9 +12,10 @@ import pandas as pd
 from drlcore import paths
 from drlcore.checkpoint import write_atomically
 from drlcore.errors import ArtefactError
-from drlcore.experiments import SETTINGS, Floor, LatentSpace
+from drlcore.experiments import SETTINGS, Compared, Floor, LatentSpace
 from drlcore.gaussian_mixture import Prop1
-from drlcore.products import metrics, same_code, swapped_codes, usage
+from drlcore.paired import best_time
+from drlcore.products import Product, metrics, same_code, swapped_codes, usage
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
 
@@ -56,6 +57,50 @@ def of_run(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
         "run": run.key,
     }
     return table.assign(**about)
+
+
+def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
+    """The tables of ``products`` under each other, with the columns that say which run each is of.
+
+    Adds ``time_conditioned``, whether the encoder is E(x0, t).
+    """
+    tables = [
+        of_run(p.run, p.load()).assign(time_conditioned=p.run.time_conditioned) for p in products
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def of_information(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
+    """Mutual information between times, tidy: metric ``mi`` or ``nmi`` of times ``t``, ``t_j``."""
+    tables = []
+    for product in products:
+        pairs = product.load().rename(columns={"t_i": "t", "sigma_i": "sigma"})
+        tidy = pairs.melt(["t", "t_j", "sigma", "sigma_j"], ["mi", "nmi"], var_name="metric")
+        about = of_run(product.run, tidy.assign(split="test"))
+        tables.append(about.assign(time_conditioned=product.run.time_conditioned))
+    return pd.concat(tables, ignore_index=True)
+
+
+def best_times(table: pd.DataFrame, compared: Iterable[Compared], metric: str) -> pd.DataFrame:
+    """Each method's test ``metric`` at the time that is best on validation, over seeds.
+
+    Returns:
+        Columns dataset, label, method, sigma (median over seeds; nan for E(x0)), mean, sd, seeds.
+    """
+    rows = []
+    for dataset in dict.fromkeys(table.dataset):
+        for each in compared:
+            of_method = table[
+                (table.dataset == dataset)
+                & (table.method == each.method)
+                & (table.time_conditioned == each.time_conditioned)
+            ]
+            best = best_time(of_method, metric)
+            sigma = best.sigma.median() if each.time_conditioned else np.nan
+            value = (best.test.mean(), best.test.std(), len(best))
+            rows.append((dataset, each.label, each.method, sigma, *value))
+    columns = ["dataset", "label", "method", "sigma", "mean", "sd", "seeds"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def of_floor(

@@ -12,6 +12,7 @@ import pytest
 
 from drlcore import claims, results
 from drlcore.claims import ABSENT, CLAIMS, COLUMNS, FAILED, REPRODUCED, TREND, Finding
+from drlcore.claims.judge import values
 
 DIAL, LATENT, FLOOR = "04_noise_dial", "03_train_drl", "02_score_matching_floor"
 
@@ -411,6 +412,6 @@ def _notebook_02() -> list[pd.DataFrame]:
 
 def test_values_are_of_the_rows_that_match_by_seed():
     table = rows({"a": [1.0, 2.0], "b": [3.0, 4.0]}, t_sampler="uniform_t")
-    found = claims.values(table, metric="b", t_sampler="uniform_t")
+    found = values(table, metric="b", t_sampler="uniform_t")
     assert found.to_dict() == {0: 3.0, 1: 4.0}
-    assert claims.values(table, metric="b", t_sampler="single").empty
+    assert values(table, metric="b", t_sampler="single").empty

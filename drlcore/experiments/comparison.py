@@ -220,19 +220,25 @@ class Trajectory(Comparison):
 
 
 class SDEAblation(Comparison):
-    """Notebook 09: DRL and VDRL under VE, VP and sub-VP, everything else the same."""
+    """Notebook 09: DRL and VDRL under VE, VP and sub-VP, everything else the same.
+
+    Beside them the baselines whose defeat is the benefit in question.
+    """
 
     notebook = "09_sde_ablation"
     writes = (notebook,)
     sdes: ClassVar[tuple[SDEName, ...]] = ("ve", "vp", "subvp")
+    baselines: ClassVar[tuple[Compared, ...]] = (Compared("ae", False), Compared("vae", False))
 
     def runs(self) -> list[RunParameters]:
-        return [
+        dataset = self.asked[0]
+        curves = [
             run
             for sde in self.sdes
             for compared in CURVES
-            for run in self.per_seed(compared, self.asked[0], sde)
+            for run in self.per_seed(compared, dataset, sde)
         ]
+        return curves + [r for compared in self.baselines for r in self.per_seed(compared, dataset)]
 
     def products(self) -> list[Product[Any]]:
         return [single_times(run, self.protocol) for run in self.runs()]

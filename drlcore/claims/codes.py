@@ -1,92 +1,14 @@
-"""The paper's claims, what was expected, what was measured, and the verdict.
-
-Every number is recomputed from the result tables; none is typed. Where a setting is selected (the
-best single noise level), validation selects and test reports.
-"""
+"""Claims of notebooks 02 to 04: the floor, what a code holds, the noise dial."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from drlcore import paths, results
-from drlcore.checkpoint import write_atomically
-from drlcore.errors import ArtefactError
-
-REPRODUCED, TREND, FAILED, ABSENT = "reproduced", "trend only", "did not reproduce", "not run"
-COLUMNS = ["claim", "figure", "expected", "measured", "spread", "n_seeds", "verdict"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a claim came to.
-
-    Attributes:
-        measured: numbers in words.
-        verdict: one of the four.
-        spread: standard deviation over seeds or standard error of the main number.
-        n_seeds: how many seeds it is over.
-    """
-
-    measured: str
-    verdict: str
-    spread: float = float("nan")
-    n_seeds: int = 1
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim: its text, the paper's figure (ICLR-2022 numbering), and how it is measured."""
-
-    claim: str
-    figure: str
-    expected: str
-    source: str
-    find: Callable[[pd.DataFrame], Finding]
-
-
-def verdicts(preset: str) -> pd.DataFrame:
-    """Judge every claim from the result tables of ``preset``: columns ``COLUMNS``."""
-    rows = []
-    for claim in CLAIMS:
-        try:
-            found = claim.find(results.read(preset, claim.source))
-        except ArtefactError:
-            found = Finding("", ABSENT, n_seeds=0)
-        rows.append(
-            [
-                claim.claim, claim.figure, claim.expected,
-                found.measured, found.spread, found.n_seeds, found.verdict,
-            ]
-        )  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def write_claims(preset: str) -> pd.DataFrame:
-    """Judge every claim and write ``data/results/<preset>/claims.csv``."""
-    table = verdicts(preset)
-    write_atomically(
-        paths.results(preset) / "claims.csv",
-        lambda temporary: table.to_csv(temporary, index=False, float_format="%.4g"),
-    )
-    return table
-
-
-def values(table: pd.DataFrame, **where: object) -> pd.Series[float]:
-    """Values of the rows that match, indexed by seed."""
-    keep = np.ones(len(table), dtype=bool)
-    for column, wanted in where.items():
-        keep &= (table[column] == wanted).to_numpy()
-    return table[keep].set_index("seed").value
-
-
-def _spread(of_seeds: pd.Series[float]) -> float:
-    """Standard deviation over seeds; 0 for one seed, which shows none."""
-    return float(of_seeds.std()) if len(of_seeds) > 1 else 0.0
+from drlcore import results
+from drlcore.claims.judge import FAILED, REPRODUCED, TREND, Claim, Finding, spread_of, values
 
 
 def _prop1(table: pd.DataFrame) -> Finding:
@@ -201,7 +123,7 @@ def _dial_class(table: pd.DataFrame) -> Finding:
     ok = low.mean() <= 0.45 and high.mean() >= 0.75
     return Finding(
         f"kNN accuracy {low.mean():.3f} at uniform t, {high.mean():.3f} at sigma = {best:g}",
-        REPRODUCED if ok else TREND if high.mean() > low.mean() + _spread(high) else FAILED,
+        REPRODUCED if ok else TREND if high.mean() > low.mean() + spread_of(high) else FAILED,
         float(high.std()),
         len(high),
     )
@@ -216,7 +138,7 @@ def _dial_ink(table: pd.DataFrame) -> Finding:
     ok = low.mean() >= 0.95 and high.mean() <= 0.60
     return Finding(
         f"ink R2 {low.mean():.3f} at uniform t, {high.mean():.3f} at sigma = {best:g}",
-        REPRODUCED if ok else TREND if high.mean() < low.mean() - _spread(high) else FAILED,
+        REPRODUCED if ok else TREND if high.mean() < low.mean() - spread_of(high) else FAILED,
         float(high.std()),
         len(high),
     )
@@ -253,7 +175,7 @@ def _dial_silhouette(table: pd.DataFrame) -> Finding:
     best = results.best_level(table)
     low = values(images, t_sampler="uniform_t", **where)
     high = values(images, t_sampler="single", sigma_max=best, **where)
-    apart = high.mean() - low.mean() > max(_spread(high), _spread(low))
+    apart = high.mean() - low.mean() > max(spread_of(high), spread_of(low))
     return Finding(
         f"silhouette {low.mean():.3f} at uniform t, {high.mean():.3f} at sigma = {best:g}",
         FAILED if not apart else REPRODUCED if len(high) > 1 else TREND,
@@ -287,7 +209,7 @@ def _toy_dial(table: pd.DataFrame) -> Finding:
 
 
 FLOOR, TRAIN, DIAL = "02_score_matching_floor", "03_train_drl", "04_noise_dial"
-CLAIMS: tuple[Claim, ...] = (
+CODES: tuple[Claim, ...] = (
     Claim(
         "J_DSM = constant + J_ESM",
         "Prop. 1",

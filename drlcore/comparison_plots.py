@@ -1,0 +1,204 @@
+"""Figures of notebooks 06 to 09; style and colours as in ``plotting``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from drlcore.plotting import CLASS_MAP, SDE_COLOURS, sigma_colour
+
+# Order and colour of the methods in every figure.
+METHOD_COLOURS = {
+    "drl": "C3",
+    "vdrl": "C1",
+    "ae": "C0",
+    "vae": "C9",
+    "simclr": "C2",
+    "simclr-gauss": "C8",
+    "supervised": "k",
+    "random": "0.6",
+}
+LABELS = {
+    "mlp_accuracy": "class accuracy, MLP",
+    "knn_accuracy": "class accuracy, kNN",
+    "linear_accuracy": "class accuracy, linear",
+    "ink_r2": "ink R²",
+    "slant_r2": "slant R²",
+    "thickness_r2": "stroke thickness R²",
+    "digit_colour_accuracy": "digit colour accuracy",
+    "background_colour_accuracy": "background colour accuracy",
+}
+
+
+def over_time(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
+    """Each metric against encoder time: curves of E(x0, t), level lines of E(x0).
+
+    Args:
+        table: tidy test rows with columns dataset, method, time_conditioned, seed, t, metric,
+            value. One row of panels a data set.
+        metrics: one column of panels each.
+    """
+    datasets = list(dict.fromkeys(table.dataset))
+    figure, axes = plt.subplots(
+        len(datasets), len(metrics), figsize=(2.9 * len(metrics) + 1.2, 2.5 * len(datasets)),
+        squeeze=False, sharex=True,
+    )  # fmt: skip
+    for row, dataset in zip(axes, datasets, strict=True):
+        for ax, metric in zip(row, metrics, strict=True):
+            rows = table[(table.dataset == dataset) & (table.metric == metric)]
+            for method, colour in METHOD_COLOURS.items():
+                of_method = rows[rows.method == method]
+                _curve(ax, of_method[of_method.time_conditioned], colour, f"{method}, E(x₀, t)")
+                _level(ax, of_method[~of_method.time_conditioned], colour, method)
+            ax.set(title=f"{dataset}: {LABELS.get(metric, metric)}", xlabel="encoder time t")
+            ax.set_ylabel("on test images" if ax is row[0] else "")
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
+    return figure
+
+
+def _curve(ax: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:
+    if len(rows):
+        sns.lineplot(
+            rows, x="t", y="value", ax=ax, color=colour, marker="o", errorbar="sd", label=label,
+            legend=False,
+        )  # fmt: skip
+
+
+def _level(ax: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:
+    if len(rows):
+        ax.axhline(rows.value.mean(), color=colour, ls="--", lw=1, label=label)
+
+
+def code_curves(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], labels: np.ndarray, shown: int = 10
+) -> Figure:
+    """Left: the curves t -> E(x0, t) of a few images. Right: all codes at four times.
+
+    Args:
+        curves: method -> (codes (T, N, 2), sigma (T,)).
+        labels: classes (N,).
+        shown: how many curves, of the first images.
+    """
+    figure, axes = plt.subplots(len(curves), 5, figsize=(9.0, 2.1 * len(curves)), squeeze=False)
+    for row, (method, (codes, sigma)) in zip(axes, curves.items(), strict=True):
+        spread = codes.std(axis=1, keepdims=True)
+        z = (codes - codes.mean(axis=1, keepdims=True)) / np.maximum(spread, 1e-8)
+        for n in range(shown):
+            colour = plt.get_cmap(CLASS_MAP)(labels[n] / 10 + 0.05)
+            row[0].plot(z[:, n, 0], z[:, n, 1], color=colour, lw=1)
+            row[0].plot(*z[0, n, :2], "ko", ms=2)
+        row[0].set(title=f"{method}: {shown} curves", xticks=[], yticks=[])
+        picked = np.linspace(0, len(sigma) - 1, 4).round().astype(int)
+        for ax, i in zip(row[1:], picked, strict=True):
+            ax.scatter(
+                z[i, :, 0], z[i, :, 1], c=labels, cmap=CLASS_MAP, s=2, lw=0, alpha=0.7,
+                vmin=-0.5, vmax=9.5, rasterized=True,
+            )  # fmt: skip
+            low, high = np.quantile(z[i], [0.01, 0.99], axis=0)
+            ax.set(xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+            ax.set_title(f"σ = {sigma[i]:.2g}", color=sigma_colour(float(sigma[i])))
+    return figure
+
+
+def comparison_bars(table: pd.DataFrame) -> Figure:
+    """Accuracy of each method, mean and standard deviation over seeds, one panel a data set.
+
+    Args:
+        table: columns dataset, label, method, mean, sd; in the order to be drawn.
+    """
+    datasets = list(dict.fromkeys(table.dataset))
+    figure, axes = plt.subplots(
+        1, len(datasets), figsize=(3.6 * len(datasets) + 0.8, 2.9), squeeze=False, sharey=True
+    )
+    for ax, dataset in zip(axes[0], datasets, strict=True):
+        rows = table[table.dataset == dataset]
+        colours = [METHOD_COLOURS[method] for method in rows.method]
+        ax.barh(rows.label, rows["mean"], xerr=rows.sd.fillna(0), color=colours, alpha=0.8)
+        low = max(0.0, float((rows["mean"] - rows.sd.fillna(0)).min()) - 0.05)
+        ax.set(title=dataset, xlabel="class accuracy, MLP, test", xlim=(low, 1))
+    axes[0, 0].invert_yaxis()
+    return figure
+
+
+def information_heatmaps(table: pd.DataFrame) -> Figure:
+    """Normalised mutual information of the codes at two times, mean over seeds, by method.
+
+    Args:
+        table: rows of metric ``nmi`` with columns method, seed, t, t_j, value.
+    """
+    methods = [m for m in METHOD_COLOURS if m in set(table.method)]
+    figure, axes = plt.subplots(1, len(methods), figsize=(3.4 * len(methods), 3.0), squeeze=False)
+    for ax, method in zip(axes[0], methods, strict=True):
+        rows = table[(table.metric == "nmi") & (table.method == method)]
+        wide = rows.pivot_table(index="t", columns="t_j", values="value").round(4)
+        wide.index, wide.columns = (
+            wide.index.map("{:.2f}".format),
+            wide.columns.map("{:.2f}".format),
+        )
+        sns.heatmap(
+            wide, ax=ax, cmap="YlGnBu", vmin=0, vmax=1, square=True, cbar=ax is axes[0, -1],
+            annot=True, fmt=".1f", annot_kws={"fontsize": 5},
+        )  # fmt: skip
+        ax.invert_yaxis()
+        ax.set(title=f"{method}: normalised MI", xlabel="t", ylabel="t")
+    return figure
+
+
+def trajectory_attention(table: pd.DataFrame) -> Figure:
+    """Attention of the transformer over t, and what hiding a time, or all others, does.
+
+    Args:
+        table: tidy test rows with columns method, seed, t, metric, value.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 2.7))
+    for method, colour in METHOD_COLOURS.items():
+        rows = table[table.method == method]
+        _curve(left, rows[rows.metric == "attention"], colour, method)
+        _curve(right, rows[rows.metric == "ablation_transformer_only_accuracy"], colour, method)
+        whole = rows[rows.metric == "ablation_transformer_accuracy"]
+        _level(right, whole, colour, f"{method}, all times")
+        hidden = rows[rows.metric == "ablation_transformer_without_accuracy"]
+        if len(hidden):
+            sns.lineplot(
+                hidden, x="t", y="value", ax=right, color=colour, ls=":", errorbar="sd",
+                legend=False,
+            )  # fmt: skip
+    left.axhline(1 / max(1, table.t.nunique()), color="0.7", lw=0.8, zorder=0)
+    left.set(
+        title="attention", xlabel="encoder time t", ylabel="weight of the time", ylim=(0, None)
+    )
+    left.legend()
+    right.set(title="one time alone (dots), without it (dotted)", xlabel="encoder time t")
+    right.set_ylabel("test accuracy")
+    right.legend(fontsize=7)
+    return figure
+
+
+def over_time_by_sde(table: pd.DataFrame, metric: str) -> Figure:
+    """Accuracy against noise level under each SDE, for each method; baselines as level lines.
+
+    Against sigma, not t: the SDEs' clocks differ, their noise levels do not.
+    """
+    methods = ("drl", "vdrl")
+    figure, axes = plt.subplots(1, len(methods), figsize=(7.2, 2.8), sharey=True)
+    for ax, method in zip(axes, methods, strict=True):
+        for sde, colour in SDE_COLOURS.items():
+            rows = table[(table.method == method) & (table.sde == sde) & (table.metric == metric)]
+            rows = rows[rows.time_conditioned]
+            mean = rows.groupby("sigma").value.agg(["mean", "std"]).fillna(0)
+            ax.plot(mean.index, mean["mean"], color=colour, marker="o", label=sde.upper())
+            low, high = mean["mean"] - mean["std"], mean["mean"] + mean["std"]
+            ax.fill_between(mean.index, low, high, color=colour, alpha=0.2, lw=0)
+        for baseline in ("ae", "vae"):
+            rows = table[(table.method == baseline) & (table.metric == metric)]
+            _level(ax, rows, METHOD_COLOURS[baseline], baseline)
+        ax.set(title=method.upper(), xscale="log", xlabel="σ at which E(x₀, t) is read")
+    axes[0].set_ylabel(LABELS.get(metric, metric))
+    axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
