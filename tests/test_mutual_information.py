@@ -86,10 +86,7 @@ def test_equals_the_definition_term_by_term() -> None:
         others = np.arange(60) != n
         plug_in.append(logsumexp(a + b) - logsumexp(a) - logsumexp(b) + np.log(60))
         left_out.append(
-            logsumexp((a + b)[others])
-            - logsumexp(a[others])
-            - logsumexp(b[others])
-            + np.log(59)
+            logsumexp((a + b)[others]) - logsumexp(a[others]) - logsumexp(b[others]) + np.log(59)
         )
     assert found.plug_in == pytest.approx(np.mean(plug_in), abs=1e-5)
     assert found.leave_one_out == pytest.approx(np.mean(left_out), abs=1e-5)
@@ -166,7 +163,9 @@ def test_table_over_times() -> None:
 
 def test_a_static_code_and_a_constant_one() -> None:
     x, _ = gaussians(3, 0, 200)
-    table = mutual_information_over_time(np.broadcast_to(x, (3, 200, 3)), np.arange(3), np.arange(3))
+    table = mutual_information_over_time(
+        np.broadcast_to(x, (3, 200, 3)), np.arange(3), np.arange(3)
+    )
     assert np.allclose(table.nmi, 1) and table.mi.nunique() == 1
     z = np.stack([x, np.zeros_like(x)])
     table = mutual_information_over_time(z, np.arange(2), np.arange(2)).set_index(["t_i", "t_j"])
