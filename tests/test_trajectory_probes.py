@@ -200,6 +200,16 @@ def test_selection_reads_validation_alone() -> None:
         assert values(table, metric, "validation")[1] > 0.95 > 0.05 > values(table, metric)[1]
 
 
+def test_the_kept_epoch_is_the_best_on_validation() -> None:
+    """Every epoch makes it worse on wrong validation labels, so the first must be kept."""
+    codes = at_one_time(1)
+    wrong = CodeSplit(codes.validation.z, (codes.validation.y + 1) % 4)
+    rigged = Trajectories(codes.t, codes.sigma, codes.train, wrong, codes.test)
+    probe = fit_probe(rigged, "mlp", 0, QUICK.updated(learning_rates=(1e-3,)), [1])
+    assert probe.epoch == 1 and probe.accuracy(wrong) == probe.validation_accuracy > 0
+    assert probe.accuracy(codes.test) < fit_probe(codes, "mlp", 0, QUICK, [1]).accuracy(codes.test)
+
+
 def test_neighbours_are_those_best_on_validation() -> None:
     generator = np.random.default_rng(0)
     parts = []
