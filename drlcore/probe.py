@@ -86,25 +86,22 @@ def probe(
     labels, truth = train.y.numpy(), part.y.numpy()
     index = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(fitted))).fit(fitted)
     near = index.kneighbors(asked, return_distance=False)
+    found = neighbour_metrics(near, labels, truth, train.factors, part.factors)
     linear = LogisticRegression(C=1.0, max_iter=500).fit(fitted, labels)
-    metrics = {
-        **neighbour_metrics(near, labels, truth, train.factors, part.factors),
+    return {
+        "knn_accuracy": found["knn_accuracy"],
         "linear_accuracy": float(linear.score(asked, truth)),
         "silhouette": float(
             silhouette_score(asked[:SILHOUETTE_SAMPLES], truth[:SILHOUETTE_SAMPLES])
         ),
         "effective_rank": effective_rank(codes),
+        **found,
     }
-    return metrics
 
 
 def standardise(train_codes: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
-    """``train_codes`` and ``others`` in units of the training codes' mean and deviation.
-
-    Codes of shape (..., N, d); each of d dimensions (at each of the leading indices) on its own.
-    """
-    mean = train_codes.mean(-2, keepdims=True)
-    std = train_codes.std(-2, keepdims=True) + 1e-8
+    """``train_codes`` and ``others``, (N, d), by the training codes' mean and deviation."""
+    mean, std = train_codes.mean(0), train_codes.std(0) + 1e-8
     return tuple((codes - mean) / std for codes in (train_codes, *others))
 
 
