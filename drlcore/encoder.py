@@ -53,7 +53,8 @@ class CodeHead(nn.Module):
 class ConvEncoder(nn.Module):
     """Three strided convolutions and two linear layers: small enough for a laptop core.
 
-    The features of sigma, where the code depends on time, are added before the last layer.
+    Where the code depends on time, sigma scales and shifts the features (FiLM) and two more layers
+    mix them, so that another noise level can read other features.
 
     Args:
         shape: (C, H, W) of an image.
@@ -80,7 +81,7 @@ class ConvEncoder(nn.Module):
             previous = channels << i
         flat = previous * math.ceil(height / 8) * math.ceil(width / 8)
         self.trunk = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, 128))
-        self.time = nn.Linear(embedding_dim, 128) if embedding_dim is not None else None
+        self.time = TimeMix(128, embedding_dim) if embedding_dim is not None else None
         self.head = CodeHead(128, latent_dim, probabilistic)
 
     def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
@@ -131,12 +132,29 @@ class MLPEncoder(nn.Module):
             nn.SiLU(),
             nn.Linear(width, width),
         )
-        self.time = nn.Linear(embedding_dim, width) if embedding_dim is not None else None
+        self.time = TimeMix(width, embedding_dim) if embedding_dim is not None else None
         self.head = CodeHead(width, latent_dim, probabilistic)
 
     def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
         return self.head(nn.functional.silu(_join(self.trunk(x0), self.time, embedding)))
 
 
+class TimeMix(nn.Module):
+    """Features h of x0 under the time embedding e: W2 SiLU(W1 SiLU(h (1 + a(e)) + b(e))).
+
+    Shape: h (B, width), embedding (B, embedding_dim) -> (B, width).
+    """
+
+    def __init__(self, width: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.film = nn.Linear(embedding_dim, 2 * width)
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+        scale, shift = self.film(embedding).chunk(2, dim=1)
+        h = nn.functional.silu(h * (1 + scale) + shift)
+        return self.second(nn.functional.silu(self.first(h)))
+
+
 def _join(h: Tensor, time: nn.Module | None, embedding: Tensor | None) -> Tensor:
-    return h if time is None else h + time(embedding)
+    return h if time is None else time(h, embedding)

@@ -62,10 +62,13 @@ def of_run(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
 def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     """The tables of ``products`` under each other, with the columns that say which run each is of.
 
-    Adds ``time_conditioned``, whether the encoder is E(x0, t).
+    Adds ``time_conditioned``, whether the encoder is E(x0, t), and ``weighting``.
     """
     tables = [
-        of_run(p.run, p.load()).assign(time_conditioned=p.run.time_conditioned) for p in products
+        of_run(p.run, p.load()).assign(
+            time_conditioned=p.run.time_conditioned, weighting=p.run.weighting
+        )
+        for p in products
     ]
     return pd.concat(tables, ignore_index=True)
 
