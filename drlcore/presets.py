@@ -100,6 +100,7 @@ PRESETS: dict[PresetName, Preset] = {
         toy_levels=4,
         monte_carlo=2000,
         comparison=ComparisonPreset(
+            datasets=("digits", "mnist"),
             warmup_steps=5,
             train_images=2000,
             steps=10,

@@ -57,7 +57,7 @@ def _curve(table: pd.DataFrame) -> Finding:
     return Finding(
         f"from the lowest to the highest noise kNN accuracy {low.knn_accuracy:.2f} to "
         f"{high.knn_accuracy:.2f}, ink R2 {low.ink_r2:.2f} to {high.ink_r2:.2f}; rank correlation "
-        f"with t {accuracy:.2f} and {ink:.2f}. With the paper's lambda(t) = sigma^2, in as few steps, "
+        f"with t {accuracy:.2f} and {ink:.2f}. With the paper's lambda, as few steps: "
         f"kNN accuracy {_range_of(paper, 'knn_accuracy')}, ink R2 {_range_of(paper, 'ink_r2')}",
         REPRODUCED
         if accuracy >= 0.8 and ink <= -0.8
