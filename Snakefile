@@ -55,8 +55,9 @@ for notebook, experiment in ASKED.items():
 
     products = [p for p in experiment.products() if p.name not in evaluated]
     evaluated |= {p.name for p in products}
-    for number in range(0, len(products), 6):
-        batch = products[number : number + 6]
+    size = experiment.numbers.products_per_job
+    for number in range(0, len(products), size):
+        batch = products[number : number + size]
 
         rule:
             name:

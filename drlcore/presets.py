@@ -58,7 +58,7 @@ class Preset(Parameters):
         toy_steps, toy_levels: of the toy dial; it uses ``n_seeds`` too.
         monte_carlo: draws for expectations on the toy set.
         comparison: of notebooks 06 to 09.
-        runs_per_job: how many trainings one batch job does, one after another.
+        runs_per_job, products_per_job: how many one batch job does, one after another.
     """
 
     encoder: EncoderName = "conv"
@@ -83,6 +83,7 @@ class Preset(Parameters):
     monte_carlo: int = Field(ge=100)
     comparison: ComparisonPreset
     runs_per_job: int = Field(ge=1)
+    products_per_job: int = Field(ge=1)
 
 
 PRESETS: dict[PresetName, Preset] = {
@@ -108,7 +109,8 @@ PRESETS: dict[PresetName, Preset] = {
             n_seeds=2,
             protocol=Protocol(n_times=3, images=500, epochs=1, n_labels=(20,), draws=1, ablated=2),
         ),
-        runs_per_job=20,
+        runs_per_job=100,
+        products_per_job=60,
     ),
     # Minutes on two CPU cores: small networks, enough training to see the paper's effects.
     "laptop": Preset(
@@ -130,6 +132,7 @@ PRESETS: dict[PresetName, Preset] = {
             ),
         ),
         runs_per_job=3,
+        products_per_job=6,
     ),
     # A GPU: the networks and steps of the authors' MNIST code (JAX, first commit f208912).
     "paper": Preset(
@@ -168,5 +171,6 @@ PRESETS: dict[PresetName, Preset] = {
             ),
         ),
         runs_per_job=1,
+        products_per_job=1,
     ),
 }
