@@ -41,7 +41,7 @@ $(STAMP): pyproject.toml constraints.txt
 # One thread a job: results do not depend on CORES, and jobs do not fight over cores.
 reproduce: env  ## train, evaluate and run every notebook; what is there already is kept
 	@$(IN_ENV) OMP_NUM_THREADS=1 snakemake --cores $(CORES) \
-		--rerun-incomplete --keep-going --rerun-triggers mtime params input --quiet host reason \
+		--rerun-incomplete --keep-incomplete --keep-going --rerun-triggers mtime params input --quiet host reason \
 		--config preset=$(PRESET) $(SET)
 
 data: env  ## download a data set: make data DATASET=cifar10; without DATASET, list them

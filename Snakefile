@@ -1,7 +1,8 @@
 # The batch run: train -> evaluate -> notebook -> figures.
 #   snakemake --cores 2 --config preset=laptop
 # Any parameter of a notebook can be set beside it: --config preset=smoke n_levels=4 steps=50
-# Runs are keyed by the hash of their parameters, so a changed parameter trains only what is new.
+# Runs are keyed by the hash of their parameters, so a changed parameter trains only what is new:
+# a job's outputs are marked 'update', which keeps those that are there when others are added.
 
 from drlcore import paths
 from drlcore.experiments import papermill_arguments, plan
@@ -42,7 +43,7 @@ for notebook, experiment in ASKED.items():
             input:
                 [weights(f) for key, f in firsts.items() if key not in {run.key for run in batch}],
             output:
-                [weights(run) for run in batch],
+                update([weights(run) for run in batch]),
             params:
                 parameters=experiment.model_dump_json(),
                 names=" ".join(run.key for run in batch),
@@ -65,7 +66,7 @@ for notebook, experiment in ASKED.items():
             input:
                 list({weights(p.run) for p in batch}),
             output:
-                [RUNS / p.name for p in batch],
+                update([RUNS / p.name for p in batch]),
             params:
                 parameters=experiment.model_dump_json(),
                 names=" ".join(p.name for p in batch),

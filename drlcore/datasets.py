@@ -227,7 +227,9 @@ def _mini_imagenet(folder: Path) -> tuple[Array, Array, Array, Array]:
         odd = sorted(set(classes[0]) ^ set(classes[1]))
         raise DataError(f"{folder}: train and test must have the same classes; {odd[0]} is in one")
     x_train, y_train, x_test, y_test = arrays
-    return x_train, y_train, x_test, y_test
+    # The files come class by class; mixed, the first so many training images are of all classes.
+    order = np.random.default_rng(0).permutation(len(y_train))
+    return x_train[order], y_train[order], x_test, y_test
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -12,6 +15,7 @@ from drlcore.neural_probe import ProbeTraining
 from drlcore.parameters import Parameters, fingerprint
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
+from drlcore.splits import Array
 from drlcore.time_probes import few_shot, probe_times
 from drlcore.trajectory import codes_over_time, time_grid, trajectories
 from drlcore.trajectory_probes import ablate_times, attention_over_time, probe_trajectory
@@ -29,7 +33,8 @@ class Protocol(Parameters):
         n_times: encoder times, evenly spaced in t over the noise range.
         images: probes are fitted on the first so many training images; None for all.
         epochs: of the MLP, the GRU and the transformer.
-        n_labels: budgets of the few-shot classifier.
+        n_labels: budgets of the few-shot classifier; one that a data set cannot fill with as many
+            of each class gives no row there.
         draws: label draws of each budget.
         ablated: how many times, evenly spaced, are hidden and shown alone.
     """
@@ -37,7 +42,7 @@ class Protocol(Parameters):
     n_times: int = Field(ge=2)
     images: int | None = Field(default=None, ge=1)
     epochs: int = Field(ge=1)
-    n_labels: tuple[int, ...]
+    n_labels: tuple[Annotated[int, Field(ge=1)], ...]
     draws: int = Field(ge=1)
     ablated: int = Field(ge=2)
 
@@ -58,11 +63,17 @@ def probe_single_times(run: RunParameters, model: EncoderModel, protocol: Protoc
     """
     codes = trajectories(model, load_dataset(run.dataset), protocol.n_times, protocol.images)
     tables = [probe_times(codes, run.seed, settings=protocol.training)]
-    for n in protocol.n_labels:
+    for n in _budgets(codes.train.y, protocol.n_labels):
         shots = few_shot(codes, n, protocol.draws, run.seed)
         mean = shots.groupby(["t", "sigma", "split"], as_index=False).value.mean()
         tables.append(mean.assign(metric=f"few_shot_{n}_accuracy"))
     return pd.concat(tables, ignore_index=True)
+
+
+def _budgets(y: Array, n_labels: tuple[int, ...]) -> list[int]:
+    """Those of ``n_labels`` that hold as many of each class, and no more than there are."""
+    of_class = np.bincount(y)
+    return [n for n in n_labels if n % len(of_class) == 0 and n <= len(of_class) * of_class.min()]
 
 
 def probe_whole_trajectory(

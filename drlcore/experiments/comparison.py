@@ -24,7 +24,7 @@ from drlcore.sde import SDEName
 
 
 def _split(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",")]
+    return list(dict.fromkeys(name.strip() for name in names.split(",")))
 
 
 def _known_datasets(names: str) -> str:
@@ -95,7 +95,7 @@ class Comparison(Experiment):
     def _possible(self) -> Self:
         if self.shows_one or not self.datasets:
             require(self.asked[0])  # an absent one stops here and says how to get it
-        self.run(CURVES[0], self.asked[0], 0)  # an impossible range stops before anything trains
+        self.runs()  # every run is validated before the first one trains, under every SDE
         return self
 
     @property

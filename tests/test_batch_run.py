@@ -1,0 +1,80 @@
+"""The batch run keeps what is there, whatever else a job has to make."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drlcore import paths
+from drlcore.experiments import CodeCurve
+
+ROOT = paths.root()
+FAST = ("preset=smoke", "dataset=digits", "steps=1")
+JOB = "train_06_code_as_a_curve_0"
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The options of ``make reproduce``, outputs in ``folder``."""
+    (options,) = re.findall(r"snakemake --cores \S+ \\\n\t\t(--rerun.*) \\\n", _makefile())
+    environment = {
+        **os.environ,
+        "DRLCORE_OUTPUT": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = ["snakemake", "--cores", "1", "--directory", str(folder), *options.split()]
+    return subprocess.run(
+        [*command, "--snakefile", str(ROOT / "Snakefile"), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _makefile() -> str:
+    return (ROOT / "Makefile").read_text()
+
+
+def made(folder: Path) -> dict[str, int]:
+    """When each run's card was written, by key; a run trained again has a new one."""
+    return {p.parent.name: p.stat().st_mtime_ns for p in folder.glob("data/runs/*/run.json")}
+
+
+def keys(n_seeds: int) -> set[str]:
+    experiment = CodeCurve(preset="smoke", dataset="digits", steps=1, n_seeds=n_seeds)
+    return {run.key for run in experiment.runs()}
+
+
+def test_neither_a_failure_nor_one_more_seed_undoes_a_run(tmp_path: Path) -> None:
+    *_, last = CodeCurve(preset="smoke", dataset="digits", steps=1, n_seeds=1).runs()
+    broken = tmp_path / "data" / "runs" / last.key / "resume.safetensors"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"broken")
+    done = snakemake(tmp_path, JOB, "--config", *FAST, "n_seeds=1")
+    assert done.returncode != 0 and "resume.safetensors is corrupt" in done.stderr
+    weights = {p.parent.name for p in tmp_path.glob("data/runs/*/weights.safetensors")}
+    first = made(tmp_path)
+    assert weights == set(first) == keys(1) - {last.key} != set()
+    broken.unlink()
+    done = snakemake(tmp_path, JOB, "--config", *FAST, "n_seeds=2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    second = made(tmp_path)
+    assert set(second) == keys(2) > keys(1)
+    assert {key: second[key] for key in first} == first
+
+
+@pytest.mark.skipif((ROOT / "data" / "cifar10").exists(), reason="somebody fetched CIFAR-10")
+def test_absent_data_stops_the_plan_with_the_command(tmp_path: Path) -> None:
+    done = snakemake(tmp_path, "-n", "--config", "preset=paper")
+    assert done.returncode != 0
+    said = done.stdout + done.stderr  # a dry run complains on stdout
+    assert said.count("dataset 'cifar10' is absent") == 1
+    assert "fetch it with 'make data DATASET=cifar10'" in said
+    assert not (tmp_path / "data").exists()

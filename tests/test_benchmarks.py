@@ -1,0 +1,65 @@
+"""The benchmark of the paper preset, at a size that takes no time."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+import torch
+
+from drlcore import paths
+from drlcore.experiments import METHODS
+from drlcore.paper_networks import NCSNppSmall, WideResNetEncoder
+from drlcore.presets import PRESETS
+from drlcore.run import build_model
+
+TINY = (3, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def paper_size() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(paths.root() / "benchmarks")
+        yield importlib.import_module("paper_size")
+
+
+def test_rows_are_the_comparison_s_methods_at_the_published_shapes(paper_size: ModuleType) -> None:
+    assert {compared for _, compared in paper_size.ROWS} < set(METHODS)
+    assert {name for name, _ in paper_size.ROWS} < set(PRESETS["paper"].comparison.datasets)
+    timed = {compared.method for name, compared in paper_size.ROWS if name == "cifar10"}
+    assert timed == {compared.method for compared in METHODS} - {"random"}  # it takes no steps
+    for name, shape in paper_size.SHAPES.items():
+        data = paper_size.generated(name, shape, paper_size.CLASSES[name])
+        assert (data.name, data.shape) == (name, shape)
+        assert data.n_classes == paper_size.CLASSES[name]
+        for part in (data.train, data.validation, data.test):
+            assert set(part.y.tolist()) == set(range(data.n_classes))
+
+
+@pytest.mark.parametrize("row", range(8))
+def test_every_row_is_the_paper_preset_s_run(paper_size: ModuleType, row: int) -> None:
+    name, compared = paper_size.ROWS[row]
+    run, paper = paper_size.paper_run(name, compared), PRESETS["paper"].comparison
+    assert (run.steps, run.batch_size, run.latent_dim) == (250_000, 100, 128)
+    assert (run.dataset, run.method, run.learning_rate) == (name, compared.method, 2e-4)
+    assert (run.encoder, run.score_network) == (paper.encoder, paper.score_network)
+
+
+@pytest.mark.parametrize("method", ["drl", "simclr"])
+def test_a_row_says_what_was_trained(paper_size: ModuleType, method: str) -> None:
+    (compared,) = (c for n, c in paper_size.ROWS if n == "cifar10" and c.method == method)
+    data = paper_size.generated("cifar10", TINY, 10)  # the encoder is the same at any size
+    run = paper_size.paper_run("cifar10", compared, steps=1, batch_size=2)
+    row = paper_size.measure(run, data, "cpu")
+    model = build_model(run, data)
+    assert isinstance(model.encoder, WideResNetEncoder)
+    assert row["encoder"] == sum(p.numel() for p in model.encoder.parameters())
+    assert row["encoder"] + row["rest"] == sum(p.numel() for p in model.parameters())
+    assert (row["shape"], row["batch"], row["device"]) == ("3x16x16", 2, "cpu")
+    assert torch.isfinite(torch.tensor(row["loss"])) and row["loss"] > 0
+    assert row["images_per_s"] > 0 and row["peak_GB"] > 0
+    if method == "drl":
+        assert isinstance(model.denoiser.network, NCSNppSmall)
+        assert row["encoder"] == 1_532_865 - 1  # as published, without the scalar param_t
