@@ -49,8 +49,7 @@ for notebook, experiment in ASKED.items():
                 names=" ".join(run.key for run in batch),
                 notebook=notebook,
             message:
-                f"train {batch[0].dataset} {batch[0].method} {batch[0].noise.label} "
-                f"seed {batch[0].seed}" + (f" and {len(batch) - 1} more" if batch[1:] else "")
+                f"train {batch[0].title}" + (f" and {len(batch) - 1} more" if batch[1:] else "")
             shell:
                 "TQDM_MININTERVAL=30 python -m drlcore train {params.notebook} {params.parameters:q} {params.names}"
 

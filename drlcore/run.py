@@ -142,6 +142,12 @@ class RunParameters(Parameters):
         return self.time_conditioned or self.method in get_args(DiffusionMethod)
 
     @property
+    def title(self) -> str:
+        """What a progress bar calls the run."""
+        noise = f"{self.noise.label}, " if self.sees_noise else ""
+        return f"{self.dataset} {self.method}, {noise}seed {self.seed}"
+
+    @property
     def key(self) -> str:
         """12 hex digits that name the run in the store; any changed parameter changes them."""
         return fingerprint(self.model_dump(mode="json"))

@@ -89,7 +89,7 @@ def train(
         range(first, steps),
         initial=first,
         total=steps,
-        desc=f"{run.method} {run.noise.label + ' ' if run.sees_noise else ''}seed {run.seed}",
+        desc=run.title,
         disable=not progress,
         leave=False,
     )
