@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from drlcore.downstream import Protocol
+from drlcore.loss import Weighting
 from drlcore.parameters import Parameters
 from drlcore.run import EncoderName, ScoreNetworkName
 from drlcore.time_embedding import TimeEmbeddingKind
@@ -19,6 +20,7 @@ class ComparisonPreset(Parameters):
 
     Attributes:
         datasets: compared on; the notebooks that show one data set take the first.
+        weighting: lambda(t) of the diffusion methods.
         encoder, score_network, time_embedding, width, batch_size, learning_rate, warmup_steps,
             ema_decay, train_images, steps: see RunParameters; the same for every method.
         latent_dim: size of z.
@@ -27,6 +29,7 @@ class ComparisonPreset(Parameters):
     """
 
     datasets: tuple[str, ...] = ("mnist", "colored-mnist")
+    weighting: Weighting = "edm"
     encoder: EncoderName = "conv"
     score_network: ScoreNetworkName = "mlp-pixelwise"
     time_embedding: TimeEmbeddingKind = "log_sigma"
@@ -156,6 +159,7 @@ PRESETS: dict[PresetName, Preset] = {
         # The downstream experiments of the authors' later code (traj_drl).
         comparison=ComparisonPreset(
             datasets=("cifar10", "cifar100", "mini-imagenet"),
+            weighting="std2",
             encoder="wrn-28-2",
             score_network="ncsnpp-small",
             time_embedding="gaussian_fourier",

@@ -76,9 +76,10 @@ class Comparison(Experiment):
         dataset: one name or several, separated by commas; None takes the preset's. Notebooks that
             show one data set take the first.
         sigma_min, sigma_max: the noise range, data units; images lie in [-1, 1].
-        weighting: lambda(t) of the diffusion methods. Under the paper's, ``std2``, the loss at high
-            noise is so small that a laptop's few steps teach E(x0, t) nothing there; ``edm`` gives
-            every noise level about the same weight. Notebook 06 shows both.
+        weighting: lambda(t) of the diffusion methods; None takes the preset's. Under the paper's,
+            ``std2``, the loss at high noise is so small that a laptop's few steps teach E(x0, t)
+            nothing there; ``edm`` gives every noise level about the same weight. Notebook 06 shows
+            both.
         latent_dim, n_seeds, steps: None takes the preset's.
     """
 
@@ -86,7 +87,7 @@ class Comparison(Experiment):
     dataset: DatasetNames | None = None
     sigma_min: float = Field(default=0.01, gt=0)
     sigma_max: float = Field(default=50.0, gt=0)
-    weighting: Weighting = "edm"
+    weighting: Weighting | None = None
     latent_dim: int | None = Field(default=None, ge=2)
     n_seeds: int | None = Field(default=None, ge=1)
     steps: int | None = Field(default=None, ge=1)
@@ -101,6 +102,10 @@ class Comparison(Experiment):
     @property
     def numbers_compared(self) -> ComparisonPreset:
         return self.numbers.comparison
+
+    @property
+    def weighting_used(self) -> Weighting:
+        return self.weighting or self.numbers_compared.weighting
 
     @property
     def protocol(self) -> Protocol:
@@ -153,7 +158,7 @@ class Comparison(Experiment):
             sde=sde,
             # A baseline without t is one run, whatever the range and the weighting.
             noise=self.noise if sees_noise else NoiseRange(),
-            weighting=self.weighting if sees_noise else "std2",
+            weighting=self.weighting_used if sees_noise else "std2",
             latent_dim=self.latent_dim or numbers.latent_dim,
             lambda_z=LAMBDA.get(compared.method, 0.0),
             steps=self.steps or numbers.steps,
