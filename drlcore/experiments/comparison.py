@@ -176,22 +176,19 @@ class Comparison(Experiment):
 class CodeCurve(Comparison):
     """Notebook 06: E(x0, t), one encoder that holds the whole dial.
 
-    A code of two dimensions, so that it must choose and can be drawn. DRL is also trained with the
-    paper's weighting.
+    A code of two dimensions, so that it must choose and can be drawn. DRL is trained under both
+    weightings, the paper's ``std2`` and ``edm``.
     """
 
     notebook = "06_code_as_a_curve"
     writes = (notebook,)
     latent_dim: int | None = Field(default=2, ge=2)
 
-    def with_the_papers_weighting(self) -> list[RunParameters]:
-        """DRL with lambda(t) = sigma(t)^2, every seed."""
-        runs = self.per_seed(CURVES[0], self.asked[0])
-        return [run.updated(weighting="std2") for run in runs]
-
     def runs(self) -> list[RunParameters]:
+        other: Weighting = "edm" if self.weighting_used == "std2" else "std2"
         runs = [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
-        return list({run.key: run for run in runs + self.with_the_papers_weighting()}.values())
+        drl = self.per_seed(CURVES[0], self.asked[0])
+        return runs + [run.updated(weighting=other) for run in drl]
 
     def products(self) -> list[Product[Any]]:
         runs = self.runs()
