@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -15,21 +15,12 @@ from drlcore.time_embedding import TimeEmbeddingKind
 PresetName = Literal["smoke", "laptop", "paper"]
 
 
-class ComparisonPreset(Parameters):
-    """The numbers of notebooks 06 to 09, where methods are compared.
+class TrainingPreset(Parameters):
+    """How models whose code is measured are trained at one scale; names as in RunParameters.
 
-    Attributes:
-        datasets: compared on; the notebooks that show one data set take the first.
-        weighting: lambda(t) of the diffusion methods.
-        encoder, score_network, time_embedding, width, batch_size, learning_rate, warmup_steps,
-            ema_decay, train_images, steps: see RunParameters; the same for every method.
-        latent_dim: size of z.
-        n_seeds: of every method.
-        protocol: how codes are probed.
+    ``width`` is read by MLP score networks alone.
     """
 
-    datasets: tuple[str, ...] = ("mnist", "colored-mnist")
-    weighting: Weighting = "edm"
     encoder: EncoderName = "conv"
     score_network: ScoreNetworkName = "mlp-pixelwise"
     time_embedding: TimeEmbeddingKind = "log_sigma"
@@ -40,20 +31,36 @@ class ComparisonPreset(Parameters):
     ema_decay: float = 0.995
     train_images: int | None = None
     steps: int = Field(ge=1)
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The arguments of RunParameters that these are."""
+        return {name: getattr(self, name) for name in TrainingPreset.model_fields}
+
+
+class ComparisonPreset(TrainingPreset):
+    """The numbers of notebooks 06 to 09, where methods are compared.
+
+    Attributes:
+        datasets: compared on; the notebooks that show one data set take the first.
+        weighting: lambda(t) of the diffusion methods.
+        latent_dim: size of z.
+        n_seeds: of every method.
+        protocol: how codes are probed.
+    """
+
+    datasets: tuple[str, ...] = ("mnist", "colored-mnist")
+    weighting: Weighting = "edm"
     latent_dim: int = Field(ge=2)
     n_seeds: int = Field(ge=1)
     protocol: Protocol
 
 
-class Preset(Parameters):
+class Preset(TrainingPreset):
     """The numbers of one scale.
 
     Attributes:
-        encoder, time_embedding: architectures for images.
-        score_network, width: where codes are measured; the width is read by MLPs alone.
         sampler_network, sampler_width: where samples are drawn.
-        batch_size, learning_rate, warmup_steps, ema_decay, train_images: see RunParameters.
-        steps: of a model whose code is measured.
         sampler_steps: of a model that is sampled from, and of every second stage.
         nfe_steps: noise levels of the probability-flow ODE.
         n_levels, n_seeds: of the noise dial.
@@ -64,18 +71,8 @@ class Preset(Parameters):
         runs_per_job, products_per_job: how many one batch job does, one after another.
     """
 
-    encoder: EncoderName = "conv"
-    score_network: ScoreNetworkName = "mlp-pixelwise"
     sampler_network: ScoreNetworkName = "mlp-context"
-    time_embedding: TimeEmbeddingKind = "log_sigma"
-    width: int = 128
     sampler_width: int = 256
-    batch_size: int = 128
-    learning_rate: float = 1.5e-3
-    warmup_steps: int = 100
-    ema_decay: float = 0.995
-    train_images: int | None = None
-    steps: int = Field(ge=1)
     sampler_steps: int = Field(ge=1)
     nfe_steps: int = Field(ge=1)
     n_levels: int = Field(ge=2)

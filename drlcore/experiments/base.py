@@ -128,21 +128,12 @@ class ImageExperiment(Experiment):
 
     def base(self, **changes: Any) -> RunParameters:
         """A run with the preset's numbers whose code is measured."""
-        numbers = self.numbers
-        values: dict[str, Any] = {
+        values = {
+            **self.numbers.training,
             "dataset": self.dataset,
             "sde": self.sde,
             "noise": self.noise,
-            "encoder": numbers.encoder,
-            "score_network": numbers.score_network,
-            "time_embedding": numbers.time_embedding,
-            "width": numbers.width,
-            "batch_size": numbers.batch_size,
-            "learning_rate": numbers.learning_rate,
-            "warmup_steps": numbers.warmup_steps,
-            "ema_decay": numbers.ema_decay,
-            "train_images": numbers.train_images,
-            "steps": self.steps or numbers.steps,
+            "steps": self.steps or self.numbers.steps,
         }
         return RunParameters(**{**values, **changes})
 

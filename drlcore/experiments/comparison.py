@@ -143,28 +143,22 @@ class Comparison(Experiment):
     ) -> RunParameters:
         """One training run."""
         numbers = self.numbers_compared
-        shared = {
-            name: getattr(numbers, name)
-            for name in (
-                "encoder", "score_network", "time_embedding", "width", "batch_size",
-                "learning_rate", "warmup_steps", "ema_decay", "train_images",
-            )
-        }  # fmt: skip
         sees_noise = compared.time_conditioned or compared.method in ("drl", "vdrl")
-        return RunParameters(
-            dataset=dataset,
-            method=compared.method,
-            time_conditioned=compared.time_conditioned,
-            sde=sde,
+        values: dict[str, Any] = {
+            **numbers.training,
+            "dataset": dataset,
+            "method": compared.method,
+            "time_conditioned": compared.time_conditioned,
+            "sde": sde,
             # A baseline without t is one run, whatever the range and the weighting.
-            noise=self.noise if sees_noise else NoiseRange(),
-            weighting=self.weighting_used if sees_noise else "std2",
-            latent_dim=self.latent_dim or numbers.latent_dim,
-            lambda_z=LAMBDA.get(compared.method, 0.0),
-            steps=self.steps or numbers.steps,
-            seed=seed,
-            **shared,
-        )
+            "noise": self.noise if sees_noise else NoiseRange(),
+            "weighting": self.weighting_used if sees_noise else "std2",
+            "latent_dim": self.latent_dim or numbers.latent_dim,
+            "lambda_z": LAMBDA.get(compared.method, 0.0),
+            "steps": self.steps or numbers.steps,
+            "seed": seed,
+        }
+        return RunParameters(**values)
 
     def per_seed(
         self, compared: Compared, dataset: str, sde: SDEName = "ve"
