@@ -6,18 +6,21 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 
-from drlcore import paths
+from drlcore import paths, results
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, SETTINGS, LatentSpace
 from drlcore.presets import PresetName
 
 PRESET: PresetName = "laptop"
 LIMIT_MB = 30
+CLAIMS_BEGIN = "<!-- claims: written by 'make publish' from data/results/laptop/claims.csv -->"
+CLAIMS_END = "<!-- end of claims -->"
 
 
 def publish() -> None:
-    """Refresh ``data/artefacts`` and ``notebooks`` from the last laptop run.
+    """Refresh ``data/artefacts``, ``notebooks`` and README's claims from the last laptop run.
 
     Committed are every product and history that a notebook reads, the run cards, and the weights
     of notebook 03's sampled models, to play with. Figures and result tables are already in place.
@@ -49,7 +52,18 @@ def publish() -> None:
             cell.metadata.pop("papermill", None)
             cell.metadata.pop("execution", None)
         nbformat.write(notebook, paths.root() / "notebooks" / f"{name}.ipynb")
+    readme = paths.root() / "README.md"
+    readme.write_text(with_claims(readme.read_text(), results.read(PRESET, "claims")))
     print(f"{size:.1f} MB of artefacts, {len(EXPERIMENTS)} notebooks")
+
+
+def with_claims(readme: str, claims: pd.DataFrame) -> str:
+    """``readme`` with the table of claims and verdicts between its two markers renewed."""
+    before, rest = readme.split(f"{CLAIMS_BEGIN}\n")
+    _, after = rest.split(CLAIMS_END)
+    rows = [f"| {row.claim} | {row.figure} | {row.verdict} |" for row in claims.itertuples()]
+    table = "\n".join(["| claim | paper | here, at preset laptop |", "|---|---|---|", *rows])
+    return f"{before}{CLAIMS_BEGIN}\n{table}\n{CLAIMS_END}{after}"
 
 
 def executed(preset: str, notebook: str) -> Path:

@@ -80,6 +80,14 @@ def test_verdicts_are_recomputed_from_the_results() -> None:
     assert committed.measured.tolist() == again.measured.tolist()
 
 
+def test_readme_says_the_verdicts() -> None:
+    readme = (paths.root() / "README.md").read_text()
+    table = pd.read_csv(RESULTS / "claims.csv")
+    assert publish.with_claims(readme, table) == readme
+    turned = table.assign(verdict="reproduced" if (table.verdict != "reproduced").any() else "x")
+    assert publish.with_claims(readme, turned) != readme
+
+
 def test_results_say_what_the_artefacts_say() -> None:
     table = results.read("laptop", "04_noise_dial")
     images = table[table.run.notna()]
