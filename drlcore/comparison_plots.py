@@ -101,6 +101,7 @@ def code_curves(
                 vmin=-0.5, vmax=9.5, rasterized=True,
             )  # fmt: skip
             low, high = np.quantile(z[i], [0.01, 0.99], axis=0)
+            low, high = low - 1e-6, high + 1e-6  # apart, also where the code is one point
             ax.set(xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
             ax.set_title(f"σ = {sigma[i]:.2g}", color=sigma_colour(float(sigma[i])))
     return figure

@@ -59,6 +59,25 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> PairedDifferenc
     return PairedDifference(mean, float(interval.low), float(interval.high), float(test.pvalue), n)
 
 
+def over_seeds(a: pd.Series[float], b: pd.Series[float]) -> PairedDifference:
+    """Mean of a - b, both indexed by seed, paired by seed.
+
+    One seed has no interval: its ends and p are nan.
+
+    Raises:
+        DataError: other seeds in one than in the other; see ``paired_difference``.
+    """
+    a, b = a.sort_index(), b.sort_index()
+    if not a.index.equals(b.index) or a.index.has_duplicates:
+        raise DataError(
+            f"the seeds {list(a.index)} against {list(b.index)}; allowed: the same, once each"
+        )
+    if len(a) == 1:
+        nan = float("nan")
+        return PairedDifference(float(a.iloc[0] - b.iloc[0]), nan, nan, nan, 1)
+    return paired_difference(a.to_list(), b.to_list())
+
+
 def best_time(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """``metric`` of each seed at the time that is best for it on validation.
 
@@ -96,14 +115,8 @@ def combining_times(
         combined: columns seed, split, metric, value; one test row for each of the same seeds.
 
     Raises:
-        DataError: see ``best_time`` and ``paired_difference``, or other seeds.
+        DataError: see ``best_time`` and ``over_seeds``.
     """
-    best = best_time(single, single_metric).set_index("seed")["test"].sort_index()
+    best = best_time(single, single_metric).set_index("seed")["test"]
     rows = combined[(combined.metric == combined_metric) & (combined.split == "test")]
-    whole = rows.set_index("seed")["value"].sort_index()
-    if not whole.index.equals(best.index):
-        raise DataError(
-            f"{combined_metric!r} has the seeds {list(whole.index)}, "
-            f"{single_metric!r} {list(best.index)}; allowed: the same, once each"
-        )
-    return paired_difference(whole.to_list(), best.to_list())
+    return over_seeds(rows.set_index("seed")["value"], best)

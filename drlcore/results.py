@@ -87,11 +87,13 @@ def of_information(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
 def best_times(table: pd.DataFrame, compared: Iterable[Compared], metric: str) -> pd.DataFrame:
     """Each method's test ``metric`` at the time that is best on validation, over seeds.
 
+    On the data sets that have the metric: one too small for a few-shot budget does not.
+
     Returns:
         Columns dataset, label, method, sigma (median over seeds; nan for E(x0)), mean, sd, seeds.
     """
     rows = []
-    for dataset in dict.fromkeys(table.dataset):
+    for dataset in dict.fromkeys(table.dataset[table.metric == metric]):
         for each in compared:
             of_method = table[
                 (table.dataset == dataset)

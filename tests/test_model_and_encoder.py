@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from drlcore.datasets import Dataset, load_dataset
-from drlcore.encoder import Code, CodeHead, ConvEncoder, FourierFeatures, MLPEncoder
+from drlcore.encoder import Code, CodeHead, ConvEncoder, FourierFeatures, MLPEncoder, TimeMix
 from drlcore.errors import ParameterError
 from drlcore.loss import objective, score_error
 from drlcore.model import RepresentationModel
@@ -109,6 +109,82 @@ def test_small_encoders_take_any_image(shape, encoder, probabilistic):
     assert code.mean.shape == (2, 5)
     assert (code.logvar is not None) == probabilistic
     assert code.logvar is None or code.logvar.shape == (2, 5)
+
+
+# How time gets into the small encoders.
+
+
+def test_time_mix_scales_and_shifts_then_mixes():
+    """W2 SiLU(W1 SiLU(h (1 + a) + b)), (a, b) linear in the embedding; in double precision."""
+    torch.manual_seed(0)
+    mix = TimeMix(5, 4).double()
+    h, e = (torch.randn(3, n, generator=seeded(n), dtype=torch.float64) for n in (5, 4))
+
+    def silu(x: Tensor) -> Tensor:
+        return x / (1 + torch.exp(-x))
+
+    def linear(layer: nn.Linear, x: Tensor) -> Tensor:
+        return torch.einsum("oi,bi->bo", layer.weight, x) + layer.bias
+
+    both = linear(mix.film, e)
+    a, b = both[:, :5], both[:, 5:]
+    expected = linear(mix.second, silu(linear(mix.first, silu(h * (1 + a) + b))))
+    torch.testing.assert_close(mix(h, e), expected)
+
+
+def test_another_time_can_read_another_feature():
+    """A layer that only adds the embedding to the features could not: each x0 would shift alike."""
+    mix = TimeMix(2, 1)
+    eye = torch.eye(2)
+    with torch.no_grad():
+        mix.first.weight.copy_(eye), mix.second.weight.copy_(eye)
+        for layer in (mix.film, mix.first, mix.second):
+            layer.bias.zero_()
+        # 1 + a is (1, 0) at e = 1 and (0, 1) at e = -1.
+        mix.film.weight.copy_(torch.tensor([[0.5], [-0.5], [0.0], [0.0]]))
+        mix.film.bias.copy_(torch.tensor([-0.5, -0.5, 0.0, 0.0]))
+    h = torch.randn(6, 2, generator=seeded())
+    one = torch.ones(6, 1)
+    for e, read, ignored in ((one, 0, 1), (-one, 1, 0)):
+        out = mix(h, e)
+        torch.testing.assert_close(out[:, read], nn.functional.silu(nn.functional.silu(h[:, read])))
+        assert not out[:, ignored].any()
+
+
+@pytest.mark.parametrize("encoder", [ConvEncoder, MLPEncoder])
+@pytest.mark.parametrize("probabilistic", [False, True])
+def test_small_encoders_read_the_embedding_from_the_first_step(encoder, probabilistic):
+    """Codes depend on sigma, and not for every image alike."""
+    torch.manual_seed(0)
+    net = encoder((1, 8, 8), 3, probabilistic, embedding_dim=4)
+    x0 = torch.randn(5, 1, 8, 8, generator=seeded())
+    low, high = (torch.randn(1, 4, generator=seeded(s)).expand(5, 4) for s in (1, 2))
+    moved = net(x0, high).mean - net(x0, low).mean
+    assert (moved.abs().amax(dim=1) > 1e-4).all()
+    assert (moved.std(dim=0) > 1e-5).all()
+
+
+TRUNK = {
+    ConvEncoder: ["trunk.0", "trunk.2", "trunk.4", "trunk.7"],
+    MLPEncoder: ["trunk.2", "trunk.4"],
+}
+
+
+@pytest.mark.parametrize("encoder", [ConvEncoder, MLPEncoder])
+def test_an_encoder_without_time_has_the_weights_it_had(encoder):
+    """Runs trained before E(x0, t) had layers of its own still load, and nothing more is drawn."""
+    names = [*TRUNK[encoder], "head.linear"]
+    expected = [f"{name}.{part}" for name in names for part in ("weight", "bias")]
+    torch.manual_seed(0)
+    static = encoder((1, 8, 8), 3).state_dict()
+    assert list(static) == expected
+    torch.manual_seed(0)
+    timed = encoder((1, 8, 8), 3, embedding_dim=4).state_dict()
+    layers = [f"time.{layer}.{part}" for layer in ("film", "first", "second")
+              for part in ("weight", "bias")]  # fmt: skip
+    assert set(timed) == {*expected, *layers}
+    for name in TRUNK[encoder]:  # the same trunk from the same seed
+        assert torch.equal(static[f"{name}.weight"], timed[f"{name}.weight"])
 
 
 # One clock: the encoder, the SDE, the t-sampler and the score network read one noise range.
