@@ -161,7 +161,7 @@ def judge_exactly(start: str, table: pd.DataFrame) -> Finding:
         (0.70 + LITTLE, REPRODUCED, ("ae", "vae", "simclr-gauss"), ("ae", "vae", "simclr-gauss")),
         # Above the autoencoder in the mean, its interval reaches below.
         (0.61 + LITTLE, TREND, ("ae", "vae", "simclr-gauss"), ("vae", "simclr-gauss")),
-        (0.58 + LITTLE, TREND, ("vae", "simclr-gauss"), ("vae", "simclr-gauss")),
+        (0.58 + LITTLE, FAILED, ("vae", "simclr-gauss"), ("vae", "simclr-gauss")),  # behind one
         (0.40 + LITTLE, FAILED, (), ()),
     ],
 )

@@ -97,7 +97,7 @@ def _beats(
             + ", ".join(f"{m} {_words(theirs)}" for m, theirs in others.items())
             + f"; ahead of {len(ahead)} of {len(others)}, "
             f"beyond a 95 % interval of {len(beaten)}",
-            _verdict(len(beaten) == len(others), bool(ahead), len(ours)),
+            _verdict(len(beaten) == len(others), len(ahead) == len(others), len(ours)),
             float(ours.std()),
             len(ours),
         )
@@ -259,7 +259,7 @@ COMPARISON: tuple[Claim, ...] = (
     ),
     Claim(
         "diffusion codes are near the autoencoder's as t goes to 1",
-        "Fig. 12, Prop. 2",
+        "Prop. 2",
         f"accuracies within {NEAR} (our tolerance)",
         DOWNSTREAM,
         _near_at_the_end,
