@@ -147,6 +147,8 @@ def information_heatmaps(table: pd.DataFrame) -> Figure:
             annot=True, fmt=".1f", annot_kws={"fontsize": 5},
         )  # fmt: skip
         ax.invert_yaxis()
+        ax.tick_params(axis="y", rotation=0, labelsize=7)
+        ax.tick_params(axis="x", rotation=0, labelsize=7)
         ax.set(title=f"{method}: normalised MI", xlabel="t", ylabel="t")
     return figure
 
@@ -157,7 +159,7 @@ def trajectory_attention(table: pd.DataFrame) -> Figure:
     Args:
         table: tidy test rows with columns method, seed, t, metric, value.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 2.7))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 2.7))
     for method, colour in METHOD_COLOURS.items():
         rows = table[table.method == method]
         _curve(left, rows[rows.metric == "attention"], colour, method)
@@ -177,7 +179,7 @@ def trajectory_attention(table: pd.DataFrame) -> Figure:
     left.legend()
     right.set(title="one time alone (dots), without it (dotted)", xlabel="encoder time t")
     right.set_ylabel("test accuracy")
-    right.legend(fontsize=7)
+    right.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -286,7 +286,8 @@ def prop1_curves(levels: Sequence[float], terms: Sequence[Prop1], floors: pd.Dat
     left.legend()
     for name in floors.columns:
         colour = FACTOR_COLOURS.get(name, "k" if name == "nothing" else "0.7")
-        right.plot(levels, floors[name], color=colour, label=name)
+        width = 4 if name == "nothing" else 1.5  # others lie on it where they tell nothing new
+        right.plot(levels, floors[name], color=colour, lw=width, label=name)
     right.set(xscale="log", xlabel="σ", title="the floor")
     right.legend(title="z tells", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
