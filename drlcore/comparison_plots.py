@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from drlcore.plotting import CLASS_MAP, SDE_COLOURS, sigma_colour
+from drlcore.plotting import CLASS_MAP, SDE_COLOURS
 
 # Order and colour of the methods in every figure.
 METHOD_COLOURS = {
@@ -41,25 +41,34 @@ def over_time(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
 
     Args:
         table: tidy test rows with columns dataset, method, time_conditioned, seed, t, metric,
-            value. One row of panels a data set.
+            value. One row of panels a data set; one panel each if there is one metric.
         metrics: one column of panels each.
     """
     datasets = list(dict.fromkeys(table.dataset))
+    panels = [[(dataset, metric) for metric in metrics] for dataset in datasets]
+    if len(metrics) == 1:
+        panels = [[(dataset, metrics[0]) for dataset in datasets]]
+    n_rows, n_columns = len(panels), len(panels[0])
     figure, axes = plt.subplots(
-        len(datasets), len(metrics), figsize=(2.9 * len(metrics) + 1.2, 2.5 * len(datasets)),
-        squeeze=False, sharex=True,
-    )  # fmt: skip
-    for row, dataset in zip(axes, datasets, strict=True):
-        for ax, metric in zip(row, metrics, strict=True):
+        n_rows, n_columns, figsize=(2.9 * n_columns + 1.2, 2.5 * n_rows), squeeze=False, sharex=True
+    )
+    for row, asked in zip(axes, panels, strict=True):
+        for ax, (dataset, metric) in zip(row, asked, strict=True):
             rows = table[(table.dataset == dataset) & (table.metric == metric)]
             for method, colour in METHOD_COLOURS.items():
                 of_method = rows[rows.method == method]
                 _curve(ax, of_method[of_method.time_conditioned], colour, f"{method}, E(x₀, t)")
                 _level(ax, of_method[~of_method.time_conditioned], colour, method)
-            ax.set(title=f"{dataset}: {LABELS.get(metric, metric)}", xlabel="encoder time t")
+            ax.set(title=f"{dataset}: {_label(metric)}", xlabel="encoder time t")
             ax.set_ylabel("on test images" if ax is row[0] else "")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
     return figure
+
+
+def _label(metric: str) -> str:
+    if metric.startswith("few_shot_"):
+        return f"accuracy from {metric.split('_')[2]} labels"
+    return LABELS.get(metric, metric)
 
 
 def _curve(ax: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:
@@ -103,7 +112,7 @@ def code_curves(
             low, high = np.quantile(z[i], [0.01, 0.99], axis=0)
             low, high = low - 1e-6, high + 1e-6  # apart, also where the code is one point
             ax.set(xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-            ax.set_title(f"σ = {sigma[i]:.2g}", color=sigma_colour(float(sigma[i])))
+            ax.set_title(f"σ = {sigma[i]:.2g}")
     return figure
 
 
@@ -202,6 +211,6 @@ def over_time_by_sde(table: pd.DataFrame, metric: str) -> Figure:
             rows = table[(table.method == baseline) & (table.metric == metric)]
             _level(ax, rows, METHOD_COLOURS[baseline], baseline)
         ax.set(title=method.upper(), xscale="log", xlabel="σ at which E(x₀, t) is read")
-    axes[0].set_ylabel(LABELS.get(metric, metric))
+    axes[0].set_ylabel(_label(metric))
     axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

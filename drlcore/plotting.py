@@ -136,7 +136,7 @@ def dial_figure(table: pd.DataFrame) -> Figure:
     """
     colours = {"knn_accuracy": "C0", "ink_r2": "C3"}
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(7.2, 3.0), sharey=True, gridspec_kw={"width_ratios": [2.2, 1]}
+        1, 2, figsize=(7.8, 3.0), sharey=True, gridspec_kw={"width_ratios": [1.7, 1]}
     )
     _lines_over_sigma(left, table[table.t_sampler == "single"], colours)
     left.set(

@@ -143,7 +143,6 @@ def test_code_curves_draw_each_image_s_path_in_units_of_the_spread():
             np.testing.assert_allclose(ax.collections[0].get_offsets(), scaled[i], rtol=1e-5)
             np.testing.assert_array_equal(ax.collections[0].get_array(), labels)
             assert ax.get_title() == f"σ = {sigma[i]:.2g}"
-            assert to_rgba(ax.title.get_color()) == plotting.sigma_colour(float(sigma[i]))
 
 
 def test_a_code_that_is_one_point_can_be_drawn():
