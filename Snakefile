@@ -4,6 +4,8 @@
 # Runs are keyed by the hash of their parameters, so a changed parameter trains only what is new:
 # a job's outputs are marked 'update', which keeps those that are there when others are added.
 
+import os
+
 from drlcore import paths
 from drlcore.experiments import papermill_arguments, plan
 from drlcore.figures import FIGURES, STYLE_FILES
@@ -12,6 +14,7 @@ ASKED = plan(config)
 PRESET = config.get("preset", "laptop")
 ROOT = paths.root()
 RUNS, FIGURE_FOLDER = paths.runs(), paths.figures(PRESET)
+os.environ["DRLCORE_ARTEFACTS"] = str(RUNS)  # compute everything; committed results do not count
 RESULTS, EXECUTED = paths.results(PRESET), paths.runs() / "notebooks" / PRESET
 
 

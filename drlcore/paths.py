@@ -42,8 +42,11 @@ def published(dataset: str) -> Path:
 
 
 def artefacts() -> Path:
-    """Small results of the reference run, committed."""
-    return root() / "data" / "artefacts"
+    """Small results of the reference run, committed; or ``$DRLCORE_ARTEFACTS``.
+
+    The batch run points it at its own runs: it computes everything, and takes nothing committed.
+    """
+    return Path(os.environ.get("DRLCORE_ARTEFACTS", root() / "data" / "artefacts"))
 
 
 def runs() -> Path:

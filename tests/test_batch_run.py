@@ -18,8 +18,10 @@ FAST = ("preset=smoke", "dataset=digits", "steps=1")
 JOB = "train_06_code_as_a_curve_0"
 
 
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The options of ``make reproduce``, outputs in ``folder``."""
+def snakemake(
+    folder: Path, *arguments: str, artefacts: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The options of ``make reproduce``, outputs in ``folder``, beside committed ``artefacts``."""
     (options,) = re.findall(r"snakemake --cores \S+ \\\n\t\t(--rerun.*) \\\n", _makefile())
     environment = {
         **os.environ,
@@ -28,6 +30,8 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
     }
+    if artefacts is not None:
+        environment["DRLCORE_ARTEFACTS"] = str(artefacts)
     command = ["snakemake", "--cores", "1", "--directory", str(folder), *options.split()]
     return subprocess.run(
         [*command, "--snakefile", str(ROOT / "Snakefile"), *arguments],
@@ -52,7 +56,9 @@ def keys(n_seeds: int) -> set[str]:
     return {run.key for run in experiment.runs()}
 
 
-def test_neither_a_failure_nor_one_more_seed_undoes_a_run(tmp_path: Path) -> None:
+def test_neither_a_failure_nor_one_more_seed_nor_committed_results_undo_a_run(
+    tmp_path: Path,
+) -> None:
     *_, last = CodeCurve(preset="smoke", dataset="digits", steps=1, n_seeds=1).runs()
     broken = tmp_path / "data" / "runs" / last.key / "resume.safetensors"
     broken.parent.mkdir(parents=True)
@@ -68,6 +74,12 @@ def test_neither_a_failure_nor_one_more_seed_undoes_a_run(tmp_path: Path) -> Non
     second = made(tmp_path)
     assert set(second) == keys(2) > keys(1)
     assert {key: second[key] for key in first} == first
+
+    # What is committed is not taken for computed: a fresh clone trains everything itself.
+    fresh, runs = tmp_path / "fresh", tmp_path / "data" / "runs"
+    done = snakemake(fresh, JOB, "--config", *FAST, "n_seeds=1", artefacts=runs)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert set(made(fresh)) == keys(1)
 
 
 @pytest.mark.skipif((ROOT / "data" / "cifar10").exists(), reason="somebody fetched CIFAR-10")
