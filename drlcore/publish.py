@@ -23,7 +23,8 @@ def publish() -> None:
     """Refresh ``data/artefacts``, ``notebooks`` and README's claims from the last laptop run.
 
     Committed are every product and history that a notebook reads, the run cards, and the weights
-    of the two DRL models that notebook 03 samples from, to play with. Figures and result tables are already in place.
+    of the two DRL models that notebook 03 samples from, to play with. Figures and result tables
+    are already in place.
 
     Raises:
         ArtefactError: something has not been computed, or the artefacts exceed 30 MB.

@@ -56,7 +56,7 @@ def keys(n_seeds: int) -> set[str]:
     return {run.key for run in experiment.runs()}
 
 
-def test_neither_a_failure_nor_one_more_seed_nor_committed_results_undo_a_run(
+def test_no_failure_no_new_seed_and_no_committed_result_undoes_a_run(
     tmp_path: Path,
 ) -> None:
     *_, last = CodeCurve(preset="smoke", dataset="digits", steps=1, n_seeds=1).runs()
