@@ -73,7 +73,7 @@ def save_figure(
     experiment: Experiment,
     inputs: Sequence[Product[Any]] = (),
     result: str | None = None,
-) -> Path:
+) -> None:
     """Write ``figures/<preset>/<name>.png`` and ``.pdf`` with their origin in the metadata.
 
     Args:
@@ -122,7 +122,6 @@ def save_figure(
                 metadata={"Title": name, "Keywords": text, "CreationDate": None},
             ),
         )
-    return path
 
 
 def origin_of(path: Path) -> dict[str, Any]:

@@ -107,7 +107,7 @@ PRESETS: dict[PresetName, Preset] = {
             steps=10,
             latent_dim=8,
             n_seeds=2,
-            protocol=Protocol(n_times=3, images=500, epochs=1, n_labels=(20,), draws=1, ablated=2),
+            protocol=Protocol(n_times=3, images=500, epochs=1, n_labels=(100,), draws=1, ablated=2),
         ),
         runs_per_job=100,
         products_per_job=60,

@@ -107,7 +107,8 @@ def figure() -> Iterator[plt.Figure]:
 
 
 def test_saved_figure_carries_its_origin(figure: plt.Figure, output: Path) -> None:
-    path = figures.save_figure(figure, "idea", StartHere(preset="smoke"))
+    figures.save_figure(figure, "idea", StartHere(preset="smoke"))
+    path = paths.figures("smoke") / "idea.png"
     origin = figures.origin_of(path)
     assert origin["notebook"] == "00_start_here"
     assert origin["parameters"] == {"preset": "smoke", "dataset": "mnist"}
