@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,15 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that runs, results and figures go to."""
     monkeypatch.setenv("DRLCORE_OUTPUT", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def no_figures() -> Iterator[None]:
+    """The test begins and ends without figures, in matplotlib's own style."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+    with mpl.rc_context():
+        yield
+    plt.close("all")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -24,14 +24,7 @@ from drlcore.experiments import METHODS
 
 TIMES = [0.0, 0.5, 1.0]
 
-
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    """Every test begins and ends without figures, in matplotlib's own style."""
-    plt.close("all")
-    with mpl.rc_context():
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def over_times(values: Sequence[Sequence[float]], method: str, **about: Any) -> pd.DataFrame:

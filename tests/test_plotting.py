@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
@@ -23,14 +23,7 @@ from drlcore.toy import RADII, sample_toy
 
 SIGMAS = [0.1, 1.0, 10.0]
 
-
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    """Every test begins and ends without figures, in matplotlib's own style."""
-    plt.close("all")
-    with mpl.rc_context():
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def images(n: int, colours: int = 1, seed: int = 0) -> np.ndarray:

@@ -143,22 +143,21 @@ class Comparison(Experiment):
     ) -> RunParameters:
         """One training run."""
         numbers = self.numbers_compared
-        sees_noise = compared.time_conditioned or compared.method in ("drl", "vdrl")
         values: dict[str, Any] = {
             **numbers.training,
             "dataset": dataset,
             "method": compared.method,
             "time_conditioned": compared.time_conditioned,
             "sde": sde,
-            # A baseline without t is one run, whatever the range and the weighting.
-            "noise": self.noise if sees_noise else NoiseRange(),
-            "weighting": self.weighting_used if sees_noise else "std2",
             "latent_dim": self.latent_dim or numbers.latent_dim,
             "lambda_z": LAMBDA.get(compared.method, 0.0),
             "steps": self.steps or numbers.steps,
             "seed": seed,
         }
-        return RunParameters(**values)
+        run = RunParameters(**values)
+        if not run.sees_noise:
+            return run  # a baseline without t is one run, whatever the range and the weighting
+        return run.updated(noise=self.noise, weighting=self.weighting_used)
 
     def per_seed(
         self, compared: Compared, dataset: str, sde: SDEName = "ve"
