@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drlcore.augmentation import View
+from drlcore.encoder import Encoder
 from drlcore.loss import Loss, Method, kl, l1
 from drlcore.model import EncoderModel
 from drlcore.sde import SDE
@@ -35,7 +36,7 @@ class BaselineModel(EncoderModel):
         self,
         sde: SDE,
         clock: TimeEmbedding,
-        encoder: nn.Module,
+        encoder: Encoder,
         time_conditioned: bool,
         head: nn.Module | None = None,
         view: View | None = None,

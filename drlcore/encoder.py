@@ -50,7 +50,29 @@ class CodeHead(nn.Module):
         return Code(mean, logvar)
 
 
-class ConvEncoder(nn.Module):
+class Encoder(nn.Module):
+    """What all encoders share: a code is a head's reading of features.
+
+    Attributes:
+        n_features: width of the features.
+        head: reads the code from them; None where the features are the code.
+
+    Shape: x0 (B, C, H, W), embedding (B, embedding_dim) -> features (B, n_features).
+    """
+
+    n_features: int
+    head: CodeHead | None
+
+    def features(self, x0: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """What the head reads, shape (B, n_features); E(x0, t) must be given the embedding of t."""
+        raise NotImplementedError
+
+    def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
+        h = self.features(x0, embedding)
+        return Code(h) if self.head is None else self.head(h)
+
+
+class ConvEncoder(Encoder):
     """Three strided convolutions and two linear layers: small enough for a laptop core.
 
     Where the code depends on time, sigma scales and shifts the features (FiLM) and two more layers
@@ -82,10 +104,11 @@ class ConvEncoder(nn.Module):
         flat = previous * math.ceil(height / 8) * math.ceil(width / 8)
         self.trunk = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, 128))
         self.time = TimeMix(128, embedding_dim) if embedding_dim is not None else None
+        self.n_features = 128
         self.head = CodeHead(128, latent_dim, probabilistic)
 
-    def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
-        return self.head(nn.functional.silu(_join(self.trunk(x0), self.time, embedding)))
+    def features(self, x0: Tensor, embedding: Tensor | None = None) -> Tensor:
+        return nn.functional.silu(_join(self.trunk(x0), self.time, embedding))
 
 
 class FourierFeatures(nn.Module):
@@ -109,7 +132,7 @@ class FourierFeatures(nn.Module):
         return torch.cat([x, angle.sin(), angle.cos()], dim=1)
 
 
-class MLPEncoder(nn.Module):
+class MLPEncoder(Encoder):
     """Fourier features and two hidden layers, for vectors such as the toy set.
 
     Arguments as for ConvEncoder.
@@ -133,10 +156,11 @@ class MLPEncoder(nn.Module):
             nn.Linear(width, width),
         )
         self.time = TimeMix(width, embedding_dim) if embedding_dim is not None else None
+        self.n_features = width
         self.head = CodeHead(width, latent_dim, probabilistic)
 
-    def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
-        return self.head(nn.functional.silu(_join(self.trunk(x0), self.time, embedding)))
+    def features(self, x0: Tensor, embedding: Tensor | None = None) -> Tensor:
+        return nn.functional.silu(_join(self.trunk(x0), self.time, embedding))
 
 
 class TimeMix(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from drlcore.encoder import Code
+from drlcore.encoder import Code, Encoder
 from drlcore.errors import ParameterError
 from drlcore.score_network import Denoiser
 from drlcore.sde import SDE
@@ -23,7 +23,7 @@ class EncoderModel(nn.Module):
     """
 
     sde: SDE
-    encoder: nn.Module | None
+    encoder: Encoder | None
     time_conditioned: bool
 
     @property
@@ -59,7 +59,7 @@ class RepresentationModel(EncoderModel):
     """
 
     def __init__(
-        self, sde: SDE, denoiser: Denoiser, encoder: nn.Module | None, time_conditioned: bool
+        self, sde: SDE, denoiser: Denoiser, encoder: Encoder | None, time_conditioned: bool
     ) -> None:
         super().__init__()
         self.sde, self.denoiser, self.encoder = sde, denoiser, encoder

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drlcore.encoder import Code, CodeHead
+from drlcore.encoder import CodeHead, Encoder
 from drlcore.unet import Attention, Middle, ResBlock, Trunk, conv, linear, lowest_size, mlp
 
 
@@ -66,7 +66,7 @@ class MNISTScoreNetwork(nn.Module):
         return self.trunk.up(self.trunk.middle(h, condition), condition, maps)
 
 
-class MNISTEncoder(nn.Module):
+class MNISTEncoder(Encoder):
     """The MNIST encoder of the authors' released code (JAX, first commit f208912).
 
     626,978 parameters for a 2-d point, 629,252 for a Gaussian, as published. The published
@@ -109,14 +109,15 @@ class MNISTEncoder(nn.Module):
         flat = width * math.prod(lowest_size(shape, 2))
         hidden = 2 * width if probabilistic or latent_dim >= width else width
         self.dense = mlp([flat, 2 * width, hidden], last=True)
+        self.n_features = hidden
         self.head = CodeHead(hidden, latent_dim, probabilistic)
 
-    def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
+    def features(self, x0: Tensor, embedding: Tensor | None = None) -> Tensor:
         condition = None if self.time is None else self.time(embedding)
         h = self.enter(x0)
         for block in self.blocks:
             h = block(h, condition)
-        return self.head(self.dense(self.attention(h).flatten(1)))
+        return self.dense(self.attention(h).flatten(1))
 
 
 class NCSNppSmall(nn.Module):
@@ -184,7 +185,7 @@ class NCSNppSmall(nn.Module):
         return self.trunk.up(self.trunk.middle(h, condition), condition, maps)
 
 
-class WideResNetEncoder(nn.Module):
+class WideResNetEncoder(Encoder):
     """The Wide-ResNet 28-2 encoder of the authors' released code (PyTorch).
 
     z is the pooled 128-d feature itself, which is non-negative, when a point of that size is
@@ -227,16 +228,16 @@ class WideResNetEncoder(nn.Module):
                 previous = width
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.BatchNorm2d(previous, momentum=last_bn_momentum)
+        self.n_features = previous
         bare = latent_dim == previous and not probabilistic
         self.head = None if bare else CodeHead(previous, latent_dim, probabilistic)
 
-    def forward(self, x0: Tensor, embedding: Tensor | None = None) -> Code:
+    def features(self, x0: Tensor, embedding: Tensor | None = None) -> Tensor:
         condition = None if self.time is None else self.time(embedding)
         h = self.enter(x0)
         for block in self.blocks:
             h = block(h, condition)
-        pooled = F.relu(self.norm(h)).mean(dim=(2, 3))
-        return Code(pooled) if self.head is None else self.head(pooled)
+        return F.relu(self.norm(h)).mean(dim=(2, 3))
 
 
 class _WideBlock(nn.Module):

@@ -111,6 +111,40 @@ def test_small_encoders_take_any_image(shape, encoder, probabilistic):
     assert code.logvar is None or code.logvar.shape == (2, 5)
 
 
+@pytest.mark.parametrize("encoder", sorted(ENCODERS))
+@pytest.mark.parametrize("method", ["drl", "vdrl"])
+@pytest.mark.parametrize("time_conditioned", [False, True])
+def test_features_are_what_the_code_head_is_given(encoder, method, time_conditioned):
+    model = awake(model_of(encoder=encoder, method=method, time_conditioned=time_conditioned))
+    net = model.encoder
+    assert net is not None and net.head is not None
+    heard: list[Tensor] = []
+    net.head.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    low, high = (torch.full((len(X0),), t) for t in (model.sde.t_min, model.sde.t_max))
+    embedding = model.embedding(model.sde.sigma(low)) if time_conditioned else None
+    code = model.encode(X0, low)
+    features = net.features(X0, embedding)
+    assert features.shape == (len(X0), net.n_features)
+    assert torch.equal(features, heard[0])
+    linear = net.head.linear
+    expected = features @ linear.weight.T + linear.bias
+    given = code.mean if code.logvar is None else torch.cat([code.mean, code.logvar], dim=1)
+    torch.testing.assert_close(given, expected)
+    if time_conditioned:
+        later = net.features(X0, model.embedding(model.sde.sigma(high)))
+        assert not torch.allclose(later, features, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("encoder", "width"), [(ConvEncoder, 128), (MLPEncoder, 16)])
+def test_features_of_a_small_encoder_are_silu_of_its_trunk(encoder, width):
+    torch.manual_seed(0)
+    options = {"width": width} if encoder is MLPEncoder else {}
+    net = encoder((1, 8, 8), 3, **options)
+    h = net.trunk(X0)
+    torch.testing.assert_close(net.features(X0), h / (1 + torch.exp(-h)))
+    assert net.n_features == width
+
+
 # How time gets into the small encoders.
 
 

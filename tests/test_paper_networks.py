@@ -130,9 +130,21 @@ def test_wide_resnet_code_is_the_pooled_feature():
     bare = WideResNetEncoder((3, 8, 8), 128)
     assert bare.head is None
     assert (bare(x0).mean >= 0).all()
+    bare.eval()  # in training mode the norms' statistics are the batch's and change
+    assert torch.equal(bare(x0).mean, bare.features(x0))
     assert count(WideResNetEncoder((3, 8, 8), 128, True)) - count(bare) == 33_024  # as published
     assert bare.norm.momentum == 0.9
     assert bare.blocks[0].norm1.momentum == 0.1
+
+
+@pytest.mark.parametrize(("latent_dim", "probabilistic"), [(128, False), (5, False), (128, True)])
+def test_wide_resnet_features_are_its_last_map_pooled_whatever_the_head(latent_dim, probabilistic):
+    net = WideResNetEncoder((3, 8, 8), latent_dim, probabilistic).eval()
+    maps: list[torch.Tensor] = []
+    net.norm.register_forward_hook(lambda *given: maps.append(given[2]))
+    features = net.features(torch.randn(4, 3, 8, 8))
+    torch.testing.assert_close(features, maps[0].clamp(min=0).flatten(2).sum(2) / 4)
+    assert features.shape == (4, net.n_features) == (4, 128)  # of 2 x 2 pixels, 128 channels
 
 
 def test_wide_resnet_strides_on_the_second_convolution():
