@@ -1,4 +1,4 @@
-"""The paper's objectives: DSM, conditional score matching, DRL and VDRL.
+"""The paper's objectives: DSM, conditional score matching, DRL, VDRL and DRL with mixup.
 
 One normalisation for all of them, so that ``lambda_z`` means the same everywhere:
 the score term is the mean over the d values of an image (pixels x channels) and over the batch,
@@ -19,7 +19,7 @@ from torch import Tensor
 from drlcore.encoder import Code
 from drlcore.model import RepresentationModel
 
-DiffusionMethod = Literal["drl", "vdrl", "dsm", "csm"]
+DiffusionMethod = Literal["drl", "vdrl", "drl-mixup", "dsm", "csm"]
 BaselineMethod = Literal["ae", "vae", "simclr", "simclr-gauss", "random", "supervised"]
 Method = Literal[DiffusionMethod, BaselineMethod]
 Weighting = Literal["std2", "likelihood", "edm", "denoiser"]
@@ -31,8 +31,8 @@ class Loss:
 
     Attributes:
         total: what is minimised, scalar.
-        score: main term of each sample, shape (B,): the weighted score error of a diffusion, for
-            a baseline what ``baseline_objective`` says.
+        score: main term of each sample, shape (B,): the weighted score error of a diffusion, times
+            2l under ``drl-mixup``; for a baseline what ``baseline_objective`` says.
         penalty: lambda_z times L1 norm or KL divergence, scalar.
     """
 
@@ -55,25 +55,48 @@ def objective(
 
     What z is tells the methods apart: nothing (``dsm``, DRL Sec. 2.1), the one-hot label (``csm``,
     DRL Sec. 2.2), E(x0) or E(x0, t) with an L1 penalty (``drl``), z ~ E(z | x0) with
-    KL(E(z | x0) || N(0, I)) (``vdrl``). Encoder and score network see the same t.
+    KL(E(z | x0) || N(0, I)) (``vdrl``), the code of a mixed image, see ``mixed``, with an L1
+    penalty (``drl-mixup``, which weights the score error of each sample with 2l, 1 on average).
+    Encoder and score network see the same t.
 
     Args:
         x0: clean samples, shape (B, ...).
         y: labels, shape (B,), read by ``csm`` alone.
         t: times in [t_min, t_max], shape (B,).
-        generator: CPU generator; draws the noise of xt, then of z.
+        generator: CPU generator; draws the noise of xt, then the mixture, then the noise of z.
         lambda_z: weight of the penalty, >= 0.
     """
     noise = torch.randn(x0.shape, generator=generator).to(x0)
     xt = model.sde.perturb(x0, t, noise)
-    code = code_of(model, x0, y, t, method)
+    encoded, share = mixed(x0, generator) if method == "drl-mixup" else (x0, None)
+    code = code_of(model, encoded, y, t, method)
     score = score_error(model, x0, xt, t, code.sample(generator), weighting)
-    penalty = lambda_z * (l1(code) if method == "drl" else kl(code)).mean()
+    if share is not None:
+        score = 2 * share * score
+    penalty = lambda_z * (l1(code) if method in ("drl", "drl-mixup") else kl(code)).mean()
     return Loss(score.mean() + penalty, score, penalty)
 
 
+def mixed(x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """l x0 + (1 - l) x0[permuted] and l, shape (B,), each sample's l ~ Beta(1, 1) = U(0, 1).
+
+    What the encoder is shown under ``drl-mixup`` (DRL appendix, mixup); the score network still
+    denoises x0 itself.
+
+    Args:
+        x0: clean samples, shape (B, ...).
+        generator: CPU generator; draws l, then the permutation.
+    """
+    share = torch.rand(len(x0), generator=generator).to(x0)
+    other = x0[torch.randperm(len(x0), generator=generator).to(x0.device)]
+    return torch.lerp(other, x0, share.reshape(-1, *[1] * (x0.ndim - 1))), share
+
+
 def code_of(model: RepresentationModel, x0: Tensor, y: Tensor, t: Tensor, method: Method) -> Code:
-    """The extra input of the score network under ``method``; shape (B, 0) for ``dsm``."""
+    """The extra input of the score network under ``method``; shape (B, 0) for ``dsm``.
+
+    Nothing is mixed here: under ``drl-mixup`` it is the code of ``x0`` as given.
+    """
     if method == "dsm":
         return Code(x0.new_zeros(len(x0), 0))
     if method == "csm":

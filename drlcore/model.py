@@ -93,6 +93,6 @@ def with_score_network(model: EncoderModel) -> RepresentationModel:
     if not isinstance(model, RepresentationModel):
         raise ParameterError(
             "this model has no score network to denoise or sample with; allowed methods: drl, "
-            "vdrl, dsm, csm"
+            "vdrl, drl-mixup, dsm, csm"
         )
     return model

@@ -48,6 +48,7 @@ SCORE_NETWORKS: dict[ScoreNetworkName, type] = {
     "mnist-paper": MNISTScoreNetwork,
     "ncsnpp-small": NCSNppSmall,
 }
+ENCODING: tuple[Method, ...] = ("drl", "vdrl", "drl-mixup")  # a score network given a code
 CONTRASTIVE: tuple[Method, ...] = ("simclr", "simclr-gauss")
 
 
@@ -56,9 +57,10 @@ class RunParameters(Parameters):
 
     Attributes:
         dataset: a name, or the path of an ``.npz`` file with your own images.
-        method: ``drl`` L1, ``vdrl`` KL, ``dsm`` no code, ``csm`` the label as the code; baselines
-            on the same encoder: ``ae`` L1, ``vae`` KL, ``simclr``, ``simclr-gauss``,
-            ``supervised``, and ``random``, whose encoder stays as it was drawn: it takes no steps.
+        method: ``drl`` L1, ``vdrl`` KL, ``drl-mixup`` L1 with the encoder trained on mixed images,
+            ``dsm`` no code, ``csm`` the label as the code; baselines on the same encoder: ``ae``
+            L1, ``vae`` KL, ``simclr``, ``simclr-gauss``, ``supervised``, and ``random``, whose
+            encoder stays as it was drawn: it takes no steps.
         sde: which diffusion.
         noise: the noise range and t-sampler.
         latent_dim: size of z; for ``csm`` the number of classes, for ``dsm`` ignored.
@@ -116,10 +118,10 @@ class RunParameters(Parameters):
                     "sigma_min, sigma_max and time_embedding must be the first stage's when its "
                     "time-conditioned encoder is kept: they are what it tells the time by"
                 )
-            if self.method not in ("drl", "vdrl"):
+            if self.method not in ENCODING:
                 raise ValueError(
                     f"method = {self.method!r} has no encoder to take over for a score network; "
-                    "a run with a first_stage is drl or vdrl"
+                    f"a run with a first_stage is one of {', '.join(ENCODING)}"
                 )
         if self.lambda_z > 0 and self.method in (*CONTRASTIVE, "random", "supervised"):
             raise ValueError(
@@ -213,7 +215,7 @@ def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
             probabilistic=run.method in ("vdrl", "vae"),
             embedding_dim=embedding.dim if run.time_conditioned else None,
         )
-        if run.method in ("drl", "vdrl"):
+        if run.method in ENCODING:
             return RepresentationModel(sde, denoiser, encoder, run.time_conditioned)
         # A baseline drops the score network: it was drawn so that the encoder is DRL's.
         head = _head(run, shape, n_classes)

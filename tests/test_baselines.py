@@ -230,7 +230,7 @@ def test_all_methods_begin_with_the_encoder_that_random_keeps(time_conditioned: 
         return encoder.state_dict()
 
     kept = start("random")
-    for method in ("drl", "ae", "simclr", "simclr-gauss", "supervised"):
+    for method in ("drl", "drl-mixup", "ae", "simclr", "simclr-gauss", "supervised"):
         assert same(kept, start(method))
     assert same(start("vdrl"), start("vae"))
 

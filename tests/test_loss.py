@@ -6,12 +6,13 @@ import math
 
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from drlcore.encoder import Code
 from drlcore.gaussian_mixture import GaussianMixture, floor
-from drlcore.loss import code_of, kl, l1, objective, score_error, weight
+from drlcore.loss import code_of, kl, l1, mixed, objective, score_error, weight
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
 from drlcore.run import RunParameters, build_model
@@ -144,6 +145,35 @@ def test_vdrl_is_the_score_error_at_a_drawn_code_plus_kl():
     torch.testing.assert_close(kl(code), divergence)
     torch.testing.assert_close(loss.penalty, 0.3 * divergence.mean())
     torch.testing.assert_close(loss.total, loss.score.mean() + loss.penalty)
+
+
+@pytest.mark.parametrize("time_conditioned", [False, True])
+def test_drl_mixup_denoises_an_image_given_the_code_of_a_mixture(time_conditioned):
+    model = model_of(method="drl-mixup", time_conditioned=time_conditioned)
+    x0, y, t = batch(model)
+    generator = seeded(16)
+    torch.randn(x0.shape, generator=generator)  # the noise of xt comes first
+    share = torch.rand(7, generator=generator).double()[:, None]
+    permutation = torch.randperm(7, generator=generator)
+    z = model.encode(share * x0 + (1 - share) * x0[permutation], t).mean
+    loss = objective(model, x0, y, t, seeded(16), "drl-mixup", 0.3)
+    torch.testing.assert_close(loss.score, 2 * share[:, 0] * by_hand(model, x0, t, z, 16))
+    torch.testing.assert_close(loss.penalty, 0.3 * z.abs().sum(1).mean())  # not weighted
+    torch.testing.assert_close(loss.total, loss.score.mean() + loss.penalty)
+    assert torch.equal(code_of(model, x0, y, t, "drl-mixup").mean, model.encode(x0, t).mean)
+
+
+def test_mixtures_are_uniform_of_one_permutation_and_weigh_one_on_average():
+    n = 20_000
+    x0 = torch.stack([torch.zeros(n), torch.arange(n)], dim=1).double()
+    mixture, share = mixed(x0, seeded(17))
+    assert stats.kstest(share.numpy(), "uniform").pvalue > 0.01
+    assert float((2 * share).mean()) == pytest.approx(1, abs=4 * 2 / math.sqrt(12 * n))
+    other = (mixture[:, 1] - share * x0[:, 1]) / (1 - share)
+    assert torch.equal(other.round().sort().values, x0[:, 1])  # every image is mixed in once
+    assert not torch.equal(other.round(), x0[:, 1])
+    alone, _ = mixed(x0[:1] + 1, seeded())
+    torch.testing.assert_close(alone, x0[:1] + 1)
 
 
 def test_kl_is_zero_for_the_prior_alone_and_not_defined_for_a_point():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from drlcore.datasets import Dataset, load_dataset
 from drlcore.encoder import Code, CodeHead, ConvEncoder, FourierFeatures, MLPEncoder, TimeMix
 from drlcore.errors import ParameterError
-from drlcore.loss import objective, score_error
+from drlcore.loss import DiffusionMethod, objective, score_error
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
 from drlcore.run import ENCODERS, SCORE_NETWORKS, RunParameters, build_model
@@ -521,8 +521,8 @@ def test_architectures_that_do_not_fit_are_refused(dataset, changes, named):
         model_of(load_dataset(dataset), **changes)
 
 
-@pytest.mark.parametrize("method", ["drl", "vdrl", "dsm", "csm"])
+@pytest.mark.parametrize("method", get_args(DiffusionMethod))
 def test_latent_dim_is_what_the_score_network_is_given(method):
     model = model_of(method=method, latent_dim=10)
     assert model.latent_dim == (0 if method == "dsm" else 10)
-    assert (model.encoder is not None) == (method in ("drl", "vdrl"))
+    assert (model.encoder is not None) == (method in ("drl", "vdrl", "drl-mixup"))

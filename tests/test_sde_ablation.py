@@ -56,7 +56,8 @@ def test_trains_with_a_code_that_is_a_curve(
 
 
 @pytest.mark.parametrize(
-    ("method", "time_conditioned"), [("drl", True), ("vdrl", True), ("drl", False)]
+    ("method", "time_conditioned"),
+    [("drl", True), ("vdrl", True), ("drl-mixup", True), ("drl", False)],
 )
 @pytest.mark.parametrize("sde", SDES)
 def test_loss_falls(sde: str, method: str, time_conditioned: bool, tmp_path: Path) -> None:

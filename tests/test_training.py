@@ -91,7 +91,7 @@ def test_average_is_the_moving_average_of_the_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [1, 33, 59])
-@pytest.mark.parametrize("method", ["drl", "vdrl"])
+@pytest.mark.parametrize("method", ["drl", "vdrl", "drl-mixup"])
 def test_interrupted_run_ends_on_the_same_bits(tmp_path: Path, at: int, method: str) -> None:
     run = RUN.updated(method=method, lambda_z=1e-3)
     whole = weights(run, tmp_path / "whole")

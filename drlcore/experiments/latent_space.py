@@ -44,7 +44,7 @@ class LatentSpace(ImageExperiment):
             method=method,
             noise=self.noise.updated(t_sampler=t_sampler),
             latent_dim=self.latent_dim,
-            lambda_z=self.lambda_l1 if method == "drl" else self.lambda_kl,
+            lambda_z=self.lambda_kl if method == "vdrl" else self.lambda_l1,
             seed=self.seed,
         )
 
