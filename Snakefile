@@ -58,7 +58,7 @@ for notebook, experiment in ASKED.items():
 
     products = [p for p in experiment.products() if p.name not in evaluated]
     evaluated |= {p.name for p in products}
-    size = experiment.numbers.products_per_job
+    size = experiment.products_per_job
     for number in range(0, len(products), size):
         batch = products[number : number + size]
 

@@ -72,6 +72,28 @@ def load_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
         raise ArtefactError(f"{path} is corrupt ({error}); delete it and run again") from error
 
 
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of ``tensors`` whose name begins with ``prefix``, named without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers of each parameter, by ``<parameter number>.<name>``."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{i}.{k}": v for i, of_one in state.items() for k, v in of_one.items() if v is not None
+    }
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give back what ``optimiser_tensors`` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
 def save_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON with sorted keys, atomically."""
     text = json.dumps(values, indent=1, sort_keys=True) + "\n"

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from drlcore.downstream import Protocol
+from drlcore.laplacenet import FineTuning
 from drlcore.loss import Weighting
 from drlcore.parameters import Parameters
 from drlcore.run import EncoderName, ScoreNetworkName
@@ -38,22 +39,46 @@ class TrainingPreset(Parameters):
         return {name: getattr(self, name) for name in TrainingPreset.model_fields}
 
 
-class ComparisonPreset(TrainingPreset):
-    """The numbers of notebooks 06 to 09, where methods are compared.
+class MethodsPreset(TrainingPreset):
+    """The numbers of an experiment that compares methods.
 
     Attributes:
         datasets: compared on; the notebooks that show one data set take the first.
         weighting: lambda(t) of the diffusion methods.
         latent_dim: size of z.
         n_seeds: of every method.
-        protocol: how codes are probed.
     """
 
     datasets: tuple[str, ...] = ("mnist", "colored-mnist")
     weighting: Weighting = "edm"
     latent_dim: int = Field(ge=2)
     n_seeds: int = Field(ge=1)
+
+
+class ComparisonPreset(MethodsPreset):
+    """The numbers of notebooks 06 to 09.
+
+    Attributes:
+        protocol: how codes are probed.
+    """
+
     protocol: Protocol
+
+
+class SemiSupervisedPreset(MethodsPreset):
+    """The numbers of notebook 10; ``n_seeds`` counts label splits, each with its pretraining.
+
+    Attributes:
+        budgets: which of Table 1's numbers of labels, by position, fewest first; None for all.
+        fine_tuning: how classifiers are trained; labels, seed and what is compared are replaced.
+        less_compute: share of the fine-tuning steps in the limited-compute tables.
+        products_per_job: how many fine-tunings one batch job does.
+    """
+
+    budgets: tuple[int, ...] | None = None
+    fine_tuning: FineTuning
+    less_compute: tuple[float, ...] = (0.5,)
+    products_per_job: int = Field(ge=1)
 
 
 class Preset(TrainingPreset):
@@ -68,6 +93,7 @@ class Preset(TrainingPreset):
         toy_steps, toy_levels: of the toy dial; it uses ``n_seeds`` too.
         monte_carlo: draws for expectations on the toy set.
         comparison: of notebooks 06 to 09.
+        semi_supervised: of notebook 10.
         runs_per_job, products_per_job: how many one batch job does, one after another.
     """
 
@@ -82,6 +108,7 @@ class Preset(TrainingPreset):
     toy_levels: int = Field(ge=2)
     monte_carlo: int = Field(ge=100)
     comparison: ComparisonPreset
+    semi_supervised: SemiSupervisedPreset
     runs_per_job: int = Field(ge=1)
     products_per_job: int = Field(ge=1)
 
@@ -109,6 +136,19 @@ PRESETS: dict[PresetName, Preset] = {
             n_seeds=2,
             protocol=Protocol(n_times=3, images=500, epochs=1, n_labels=(100,), draws=1, ablated=2),
         ),
+        semi_supervised=SemiSupervisedPreset(
+            datasets=("digits",),
+            warmup_steps=5,
+            train_images=600,
+            steps=10,
+            latent_dim=8,
+            n_seeds=2,
+            budgets=(2, 4),
+            fine_tuning=FineTuning(
+                supervised_epochs=1, passes=2, steps=26, copies=1, neighbours=10, times=(0.1, 0.9)
+            ),
+            products_per_job=200,
+        ),
         runs_per_job=100,
         products_per_job=60,
     ),
@@ -130,6 +170,16 @@ PRESETS: dict[PresetName, Preset] = {
             protocol=Protocol(
                 n_times=8, images=10_000, epochs=8, n_labels=(100,), draws=3, ablated=3
             ),
+        ),
+        semi_supervised=SemiSupervisedPreset(
+            datasets=("mnist",),
+            train_images=5000,
+            steps=600,
+            latent_dim=32,
+            n_seeds=5,
+            budgets=(0, 1, 4),
+            fine_tuning=FineTuning(supervised_epochs=3, passes=10, steps=400),
+            products_per_job=12,
         ),
         runs_per_job=3,
         products_per_job=6,
@@ -170,6 +220,24 @@ PRESETS: dict[PresetName, Preset] = {
             protocol=Protocol(
                 n_times=11, epochs=100, n_labels=(100, 1000, 10_000), draws=5, ablated=11
             ),
+        ),
+        # Table 1; pretraining as the authors' semi-supervised code does it, in its 70,000 steps.
+        semi_supervised=SemiSupervisedPreset(
+            datasets=("cifar10", "cifar100", "mini-imagenet"),
+            weighting="std2",
+            encoder="wrn-28-2",
+            score_network="ncsnpp-small",
+            time_embedding="gaussian_fourier",
+            batch_size=100,
+            learning_rate=2e-4,
+            warmup_steps=5000,
+            ema_decay=0.999,
+            steps=70_000,
+            latent_dim=128,
+            n_seeds=5,
+            fine_tuning=FineTuning(),
+            less_compute=(0.2, 0.4),
+            products_per_job=1,
         ),
         runs_per_job=1,
         products_per_job=1,

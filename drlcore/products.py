@@ -13,9 +13,12 @@ import torch
 
 from drlcore import downstream, sheets
 from drlcore.checkpoint import file_sha256, load_tensors, save_tensors, write_atomically
+from drlcore.datasets import load_dataset
 from drlcore.diagnostics import code_usage
 from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError
+from drlcore.laplacenet import FineTuning
+from drlcore.laplacenet_training import fine_tune
 from drlcore.model import EncoderModel
 from drlcore.probe import probe_run
 from drlcore.run import RunParameters
@@ -49,8 +52,9 @@ class Product(Generic[Content]):
         path = self.path
         if path is None:
             content = self.compute(self.run, load_or_train(self.run, progress=progress))
-            _write(folder(self.run) / self.file, content)
             path = folder(self.run) / self.file
+            _write(path, content)
+            _resume(path).unlink(missing_ok=True)
         else:
             card_beside(path, self.run)
         if path.suffix == ".safetensors":
@@ -84,6 +88,11 @@ def _write(path: Path, content: pd.DataFrame | Arrays) -> None:
     else:
         arrays = {k: torch.from_numpy(np.asarray(v, order="C")) for k, v in content.items()}
         save_tensors(path, arrays)
+
+
+def _resume(path: Path) -> Path:
+    """Where a long computation of ``path`` keeps its state, to go on from when killed."""
+    return path.with_name(f"{path.stem}.resume.safetensors")
 
 
 def metrics(run: RunParameters) -> Product[pd.DataFrame]:
@@ -143,6 +152,17 @@ def curves(run: RunParameters, protocol: Protocol) -> Product[Arrays]:
         f"curves-{protocol.key}.safetensors",
         lambda r, model: downstream.curves(r, model, protocol),
     )
+
+
+def fine_tuned(run: RunParameters, settings: FineTuning) -> Product[pd.DataFrame]:
+    """LaplaceNet on the run's encoder, epoch by epoch, see ``fine_tune``."""
+    file = f"laplacenet-{settings.key}.csv"
+
+    def compute(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
+        resume = _resume(folder(run) / file)
+        return fine_tune(run, model, settings, load_dataset(run.dataset), resume)
+
+    return Product(run, file, compute)
 
 
 def _probed(

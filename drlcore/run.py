@@ -12,7 +12,7 @@ from drlcore.augmentation import MIRRORED, FullView, View, gauss_view
 from drlcore.baselines import BaselineModel, projection_head
 from drlcore.datasets import Dataset
 from drlcore.decoder import ConvDecoder, MLPDecoder
-from drlcore.encoder import ConvEncoder, MLPEncoder
+from drlcore.encoder import ConvEncoder, ConvNormEncoder, MLPEncoder
 from drlcore.errors import ParameterError
 from drlcore.loss import DiffusionMethod, Method, Weighting
 from drlcore.model import EncoderModel, RepresentationModel
@@ -29,13 +29,14 @@ from drlcore.sde import SDEName, make_sde
 from drlcore.time_embedding import TimeEmbedding, TimeEmbeddingKind
 from drlcore.unet import UNet
 
-EncoderName = Literal["conv", "mlp", "mnist-paper", "wrn-28-2"]
+EncoderName = Literal["conv", "conv-norm", "mlp", "mnist-paper", "wrn-28-2"]
 ScoreNetworkName = Literal[
     "mlp-fourier", "mlp-pixelwise", "mlp-context", "unet", "mnist-paper", "ncsnpp-small"
 ]
 
 ENCODERS: dict[EncoderName, type] = {
     "conv": ConvEncoder,
+    "conv-norm": ConvNormEncoder,
     "mlp": MLPEncoder,
     "mnist-paper": MNISTEncoder,
     "wrn-28-2": WideResNetEncoder,
@@ -227,7 +228,7 @@ def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
 def _head(run: RunParameters, shape: tuple[int, ...], n_classes: int) -> nn.Module | None:
     """What a baseline reads the code with; None if nothing is trained."""
     if run.method in ("ae", "vae"):
-        small = run.encoder in ("conv", "mlp")
+        small = run.encoder in ("conv", "conv-norm", "mlp")
         return (MLPDecoder if small else ConvDecoder)(shape, run.latent_dim)
     if run.method in CONTRASTIVE:
         return projection_head(run.latent_dim)

@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from drlcore.baselines import BaselineModel, baseline_objective
-from drlcore.checkpoint import load_tensors, save_tensors
+from drlcore.checkpoint import load_optimiser, load_tensors, optimiser_tensors, save_tensors, under
 from drlcore.datasets import Dataset
 from drlcore.errors import ArtefactError, TrainingError
 from drlcore.loss import Loss, objective
@@ -168,8 +168,7 @@ class _ResumeState:
             return
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
-        for index, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
+        tensors |= {f"adam.{k}": v for k, v in optimiser_tensors(self.optimiser).items()}
         tensors["generator"] = self.generator.get_state()
         tensors["global_generator"] = torch.get_rng_state()
         if torch.cuda.is_available():
@@ -189,26 +188,16 @@ class _ResumeState:
             raise ArtefactError(
                 f"{self.tensors} was begun on other data than is here now; delete it to start again"
             )
-        self.model.load_state_dict(_under("model.", tensors))
-        for name, value in _under("average.", tensors).items():
+        self.model.load_state_dict(under("model.", tensors))
+        for name, value in under("average.", tensors).items():
             self.average[name].copy_(value)
-        restored = self.optimiser.state_dict()
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under("adam.", tensors).items():
-            index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = value
-        restored["state"] = moments
-        self.optimiser.load_state_dict(restored)
+        load_optimiser(self.optimiser, under("adam.", tensors))
         self.generator.set_state(tensors["generator"])
         torch.set_rng_state(tensors["global_generator"])
         if "cuda_generator" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["cuda_generator"])
         self.last_good = int(tensors["step"])
         return self.last_good, tensors["rows"].tolist(), tensors["sums"]
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _gradient_norm(trained: dict[str, torch.nn.Parameter], of_encoder: bool) -> float:

@@ -91,6 +91,11 @@ class Experiment(Parameters):
         """Everything the notebook reads of those runs beside their training histories."""
         return []
 
+    @property
+    def products_per_job(self) -> int:
+        """How many products one batch job computes."""
+        return self.numbers.products_per_job
+
     def batches(self, runs: list[RunParameters]) -> list[list[RunParameters]]:
         """``runs`` in groups for one batch job each; toy runs take seconds, so 18 a job."""
         toy = [run for run in runs if run.dataset == "toy"]

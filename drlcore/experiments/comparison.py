@@ -11,7 +11,7 @@ from drlcore.downstream import Protocol
 from drlcore.experiments.base import Experiment, check_dataset_name
 from drlcore.loss import Method, Weighting
 from drlcore.noise_range import NoiseRange
-from drlcore.presets import ComparisonPreset
+from drlcore.presets import MethodsPreset
 from drlcore.products import (
     Product,
     curves,
@@ -100,7 +100,7 @@ class Comparison(Experiment):
         return self
 
     @property
-    def numbers_compared(self) -> ComparisonPreset:
+    def numbers_compared(self) -> MethodsPreset:
         return self.numbers.comparison
 
     @property
@@ -109,7 +109,7 @@ class Comparison(Experiment):
 
     @property
     def protocol(self) -> Protocol:
-        return self.numbers_compared.protocol
+        return self.numbers.comparison.protocol
 
     @property
     def asked(self) -> list[str]:

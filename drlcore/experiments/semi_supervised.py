@@ -1,0 +1,177 @@
+"""Notebook 10: LaplaceNet, its encoder pretrained or not."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from drlcore.datasets import load_dataset
+from drlcore.errors import ParameterError
+from drlcore.experiments.comparison import Compared, Comparison
+from drlcore.label_splits import LabelSplit
+from drlcore.laplacenet import EncoderTime, FineTuning, Mixup
+from drlcore.presets import SemiSupervisedPreset
+from drlcore.products import Product, fine_tuned, label_graph
+from drlcore.run import RunParameters
+from drlcore.semi_supervised_tables import published_table_1
+from drlcore.splits import VALIDATION
+
+# By the name in the result tables. Without pretraining the encoder stays as it was drawn, which is
+# how those of the other methods begin.
+ARMS = {
+    "none": Compared("random", True),
+    "drl": Compared("drl", True),
+    "vdrl": Compared("vdrl", True),
+    "ae": Compared("ae", True),
+    "simclr": Compared("simclr", True),
+    "drl-mixup": Compared("drl-mixup", True),
+}
+# The released code pretrains on one label split of this share, and fine-tunes on another.
+PRETRAINED_SHARE = 0.08
+
+
+class Variant(NamedTuple):
+    """What is compared: a pretraining, and what follows it."""
+
+    method: str
+    steps: int
+    mixup: Mixup = "off"
+    pretrained_on: str = "all"
+    encoder_time: EncoderTime = "learned"
+
+
+class Cell(NamedTuple):
+    """One fine-tuning: its variant, the run it starts from, and its settings."""
+
+    variant: Variant
+    run: RunParameters
+    settings: FineTuning
+
+    @property
+    def product(self) -> Product[Any]:
+        return fine_tuned(self.run, self.settings)
+
+
+class SemiSupervised(Comparison):
+    """Notebook 10: LaplaceNet with few labels, its encoder pretrained by different methods.
+
+    The label split, the pretraining, the class head and the batches of a replicate share one seed.
+    Every encoder is E(x0, t), as in the released code.
+
+    Attributes:
+        n_seeds: replicates.
+        steps: of pretraining.
+        n_images: the data set is the first so many training images.
+        n_labels: numbers of labels, separated by commas; None takes Table 1's, for a data set it
+            does not have as many percent of the images as for CIFAR-10.
+        fine_tuning_steps: of LaplaceNet.
+    """
+
+    notebook = "10_semi_supervised"
+    writes = (notebook, "10_label_splits")
+    shows_one = False
+    n_images: int | None = Field(default=None, ge=1)
+    n_labels: str | int | None = None
+    fine_tuning_steps: int | None = Field(default=None, ge=1)
+
+    @property
+    def numbers_compared(self) -> SemiSupervisedPreset:
+        return self.numbers.semi_supervised
+
+    @property
+    def products_per_job(self) -> int:
+        return self.numbers_compared.products_per_job
+
+    def images_of(self, dataset: str) -> int:
+        """How many images the data set has here."""
+        table = published_table_1()
+        of_dataset = table[table.dataset == dataset].n_images
+        there = round((1 - VALIDATION) * int(of_dataset.iloc[0])) if len(of_dataset) else None
+        if there is None:
+            there = len(load_dataset(dataset).train.y)
+        return min(self.n_images or self.numbers_compared.train_images or there, there)
+
+    def budgets(self, dataset: str) -> list[int]:
+        """Numbers of labels, fewest first."""
+        if self.n_labels is not None:
+            return sorted({_positive(text) for text in str(self.n_labels).split(",")})
+        table = published_table_1()
+        published = table[table.dataset == (dataset if dataset in set(table.dataset) else "cifar10")]
+        counts = sorted(set(published.n_labels))
+        if dataset not in set(table.dataset):
+            classes = load_dataset(dataset).n_classes
+            share = self.images_of(dataset) / int(published.n_images.iloc[0]) / classes
+            counts = [classes * max(1, round(n * share)) for n in counts]
+        wanted = self.numbers_compared.budgets
+        return counts if wanted is None else [counts[i] for i in wanted]
+
+    def pretrained(self, method: str, dataset: str, seed: int, on: str = "all") -> RunParameters:
+        """The run whose encoder an arm starts from.
+
+        Args:
+            on: ``labelled``: only the images of a label split, another than the fine-tuning's.
+        """
+        images = self.images_of(dataset)
+        run = self.run(ARMS[method], dataset, seed).updated(train_images=images)
+        if on == "all":
+            return run
+        classes = load_dataset(dataset).n_classes
+        n_labels = classes * max(1, round(PRETRAINED_SHARE * images / classes))
+        split = LabelSplit(n_labels=n_labels, index=len(self.seeds) + seed)
+        return run.updated(label_split=split)
+
+    def variants(self) -> list[Variant]:
+        """Tables 1, 6 and 7; then 4 and 5; then the questions the released code leaves open."""
+        numbers = self.numbers_compared
+        steps = self.fine_tuning_steps or numbers.fine_tuning.steps
+        mixups: tuple[Mixup, ...] = ("off", "on")
+        return [
+            *[Variant(m, steps, mixup) for m in ARMS for mixup in mixups],
+            *[
+                Variant(m, round(share * steps))
+                for share in numbers.less_compute
+                for m in ("none", "drl", "vdrl")
+            ],
+            Variant("drl", steps, pretrained_on="labelled"),
+            Variant("drl", steps, encoder_time="fixed"),
+            Variant("drl", steps, encoder_time="chosen"),
+            *[Variant(m, steps, "released") for m in ("none", "drl")],
+        ]
+
+    def cell(self, variant: Variant, dataset: str, n_labels: int, seed: int) -> Cell:
+        """One fine-tuning."""
+        settings = self.numbers_compared.fine_tuning.updated(
+            n_labels=n_labels,
+            label_split=seed,
+            seed=seed,
+            steps=variant.steps,
+            mixup=variant.mixup,
+            encoder_time=variant.encoder_time,
+        )
+        settings.epochs(self.images_of(dataset))  # an impossible one stops here
+        run = self.pretrained(variant.method, dataset, seed, variant.pretrained_on)
+        return Cell(variant, run, settings)
+
+    def cells(self) -> list[Cell]:
+        """Every fine-tuning the notebook reads."""
+        return [
+            self.cell(variant, dataset, n_labels, seed)
+            for variant in self.variants()
+            for dataset in self.datasets
+            for n_labels in self.budgets(dataset)
+            for seed in self.seeds
+        ]
+
+    def runs(self) -> list[RunParameters]:
+        return list({cell.run.key: cell.run for cell in self.cells()}.values())
+
+    def products(self) -> list[Product[Any]]:
+        graphs = [label_graph(self.pretrained("drl", d, self.seeds[0])) for d in self.datasets]
+        return [*graphs, *[cell.product for cell in self.cells()]]
+
+
+def _positive(text: str) -> int:
+    if not text.strip().isdigit() or int(text) < 1:
+        raise ParameterError(f"n_labels = {text.strip()!r}; allowed: numbers, separated by commas")
+    return int(text)
