@@ -14,6 +14,7 @@ from drlcore.datasets import Dataset
 from drlcore.decoder import ConvDecoder, MLPDecoder
 from drlcore.encoder import ConvEncoder, ConvNormEncoder, MLPEncoder
 from drlcore.errors import ParameterError
+from drlcore.label_splits import LabelSplit
 from drlcore.loss import DiffusionMethod, Method, Weighting
 from drlcore.model import EncoderModel, RepresentationModel
 from drlcore.noise_range import NoiseRange
@@ -76,6 +77,8 @@ class RunParameters(Parameters):
         steps, batch_size: optimiser steps and images a step.
         learning_rate, warmup_steps, clip_norm, ema_decay: Adam, linear warm-up, gradient norm.
         train_images: train on the first so many images; None for all.
+        label_split: of these, train on the images of this label split alone, as the released
+            code's pretraining does; None for all. Probes are fitted on all of them still.
         threads: CPU threads; sums depend on it, so it belongs to the run.
         first_stage: a run whose encoder is taken over and frozen; only the score network trains.
 
@@ -106,6 +109,8 @@ class RunParameters(Parameters):
     train_images: int | None = Field(default=None, ge=1)
     threads: int = Field(default=1, ge=1)
     first_stage: RunParameters | None = None
+    # Left out of the dump where it is None, so that runs older than it keep their keys.
+    label_split: LabelSplit | None = Field(default=None, exclude_if=lambda split: split is None)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

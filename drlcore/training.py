@@ -15,6 +15,7 @@ from drlcore.baselines import BaselineModel, baseline_objective
 from drlcore.checkpoint import load_optimiser, load_tensors, optimiser_tensors, save_tensors, under
 from drlcore.datasets import Dataset
 from drlcore.errors import ArtefactError, TrainingError
+from drlcore.label_splits import label_split
 from drlcore.loss import Loss, objective
 from drlcore.model import EncoderModel, with_score_network
 from drlcore.run import RunParameters
@@ -64,11 +65,15 @@ def train(
     Raises:
         TrainingError: the loss is not finite; names step, sigma and last good checkpoint.
         ArtefactError: a checkpoint cannot be written, is corrupt, or is of other data.
+        ParameterError, DataError: ``run.label_split`` does not fit the classes or the images.
     """
     torch.set_num_threads(run.threads)
     device = next(model.parameters()).device
     images = dataset.train.x[: run.train_images]
     labels = dataset.train.y[: run.train_images]
+    if run.label_split is not None:
+        known = torch.from_numpy(label_split(labels, run.label_split, dataset.n_classes))
+        images, labels = images[known], labels[known]
     if frozen_encoder and model.encoder is not None:
         model.encoder.requires_grad_(False)
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}

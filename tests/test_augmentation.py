@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from scipy import stats
+from torch import Tensor, nn
 
-from drlcore.augmentation import CROP_SCALE, GAUSS_SIGMA, FullView, gauss_view
+from drlcore.augmentation import (
+    CROP_SCALE,
+    GAUSS_SIGMA,
+    FullView,
+    ImageView,
+    StrongView,
+    WeakView,
+    gauss_view,
+)
+from drlcore.errors import ParameterError
 
+KINDS = (FullView, WeakView, StrongView)
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 28, 28), (3, 20, 31), (2, 9, 9), (4, 16, 16)]
 
 
@@ -37,26 +49,38 @@ def test_gauss_view_takes_vectors() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("mirrored", [True, False])
-def test_full_view_keeps_shape_and_range(shape: tuple[int, ...], mirrored: bool) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_views_keep_shape_and_range(
+    kind: type[ImageView], shape: tuple[int, ...], mirrored: bool
+) -> None:
     x0 = torch.rand(40, *shape, generator=seeded(1)) * 2 - 1
-    view = FullView(shape, mirrored)(x0, seeded())
+    view = kind(shape, mirrored)(x0, seeded())
     assert view.shape == x0.shape and view.dtype == x0.dtype
     assert torch.isfinite(view).all()
     assert view.min() >= -1 - 1e-5 and view.max() <= 1 + 1e-5
     changed = (view - x0).flatten(1).abs().amax(1) > 0.01
-    assert changed.float().mean() > 0.9
+    assert changed.float().mean() > 0.8  # one in nine of 8 x 8 is not moved by the weak view
 
 
-def test_full_view_depends_on_its_generator_alone() -> None:
-    x0 = torch.rand(20, 3, 16, 16, generator=seeded(1)) * 2 - 1
-    view, generator = FullView((3, 16, 16), mirrored=True), seeded()
+@pytest.mark.parametrize("kind", KINDS)
+def test_vectors_have_no_such_views(kind: type[ImageView]) -> None:
+    with pytest.raises(ParameterError, match=r"shape = \(2,\).*allowed: \(C, H, W\)"):
+        kind((2,), mirrored=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_view_depends_on_its_generator_alone(kind: type[ImageView], channels: int) -> None:
+    shape = (channels, 16, 16)
+    x0 = torch.rand(20, *shape, generator=seeded(1)) * 2 - 1
+    view, generator = kind(shape, mirrored=True), seeded()
     torch.manual_seed(5)
     before = torch.get_rng_state()
     first, second = view(x0, generator), view(x0, generator)
     assert torch.equal(torch.get_rng_state(), before)
     assert not torch.equal(first, second)
     torch.manual_seed(6)
-    again = FullView((3, 16, 16), mirrored=True)(x0, seeded())
+    again = kind(shape, mirrored=True)(x0, seeded())
     assert torch.equal(first, again)
 
 
@@ -82,10 +106,17 @@ def test_crop_covers_the_area_it_says() -> None:
 
 
 @pytest.mark.parametrize("mirrored", [True, False])
-def test_only_what_may_be_mirrored_is(mirrored: bool) -> None:
-    views = FullView((2, 28, 28), mirrored)(ramps(300, 28), seeded())
-    reversed_x = (views[:, 0, :, -1] < views[:, 0, :, 0]).all(1).float().mean()
-    reversed_y = (views[:, 1, -1] < views[:, 1, 0]).all(1).float().mean()
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_what_may_be_mirrored_is(kind: type[ImageView], mirrored: bool) -> None:
+    views = kind((2, 28, 28), mirrored)(ramps(300, 28), seeded())
+    left, right, top, bottom = (
+        views[..., :9],
+        views[..., 19:],
+        views[..., :9, :],
+        views[..., 19:, :],
+    )
+    reversed_x = (right[:, 0].mean((1, 2)) < left[:, 0].mean((1, 2))).float().mean()
+    reversed_y = (bottom[:, 1].mean((1, 2)) < top[:, 1].mean((1, 2))).float().mean()
     assert reversed_y == 0
     assert 0.4 < reversed_x < 0.6 if mirrored else reversed_x == 0
 
@@ -118,3 +149,117 @@ def test_half_the_images_are_blurred() -> None:
     assert 0.42 < changed.float().mean() < 0.53  # 1/2, less those blurred by next to nothing
     contrast = (blurred.flatten(1).std(1) / kept.flatten(1).std(1))[changed]
     assert contrast.max() < 1
+
+
+# LaplaceNet's views.
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (2, 16, 25)])
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_a_weak_view_is_the_image_moved_by_whole_pixels(
+    shape: tuple[int, ...], mirrored: bool
+) -> None:
+    n, (_, height, width) = 400, shape
+    down, right = height // 8, width // 8
+    x0 = torch.rand(n, *shape, generator=seeded(1)) * 2 - 1
+    views = WeakView(shape, mirrored)(x0, seeded())
+    moves = []
+    for image, view in zip(x0, views, strict=True):
+        found = []
+        for flipped in (False, True):
+            source = image.flip(-1) if flipped else image
+            padded = F.pad(source[None], (right, right, down, down), mode="reflect")[0]
+            for i in range(2 * down + 1):
+                for j in range(2 * right + 1):
+                    if torch.allclose(view, padded[:, i : i + height, j : j + width], atol=1e-6):
+                        found += [(flipped, i, j)]
+        assert len(found) == 1  # a shift, and one only
+        moves += found
+    flips, rows, columns = torch.tensor(moves, dtype=torch.float64).T
+    assert 0.4 < flips.mean() < 0.6 if mirrored else not flips.any()
+    for draws, most in ((rows, 2 * down), (columns, 2 * right)):
+        counts = torch.bincount(draws.long(), minlength=most + 1).numpy()
+        assert len(counts) == most + 1
+        assert stats.chisquare(counts).pvalue > 0.001  # every shift as likely
+    assert abs(stats.pearsonr(rows, columns).statistic) < 4 / n**0.5
+
+
+def test_a_strong_view_begins_with_the_weak_one_and_goes_on() -> None:
+    x0 = torch.rand(30, 1, 28, 28, generator=seeded(1)) * 2 - 1
+    weak, strong = WeakView((1, 28, 28), True), StrongView((1, 28, 28), True)
+    whole = strong(x0, seeded())
+    assert ((whole - weak(x0, seeded())).flatten(1).abs().mean(1) > 0.05).all()
+    strong.steps = strong.steps[: len(weak.steps)]
+    assert torch.equal(strong(x0, seeded()), weak(x0, seeded()))
+
+
+def steps_from(view: ImageView, *names: str) -> ImageView:
+    """``view`` reduced to these of its steps."""
+    view.steps = nn.Sequential(*(s for s in view.steps if type(s).__name__ in names))
+    assert len(view.steps) == len(names)
+    return view
+
+
+def test_the_strong_view_turns_shears_and_scales_each_image_within_its_range() -> None:
+    """From the gradients of two ramps: the inverse of the map that moved the pixels."""
+    side, n = 65, 300
+    turned = steps_from(StrongView((2, side, side), False), "RandomAffine")(
+        ramps(n, side), seeded()
+    )
+    near = turned[..., 29:36, 29:36] * (side - 1) / 2  # pixels of the original, near the centre
+    along = (near[..., 3, -1] - near[..., 3, 0]) / 6
+    down = (near[..., -1, 3] - near[..., 0, 3]) / 6
+    inverse = torch.stack([along, down], dim=2)  # (n, 2, 2): d original / d view
+    moves = torch.linalg.inv(inverse.double())
+    scale = torch.linalg.det(moves).sqrt()  # rotation and shear keep areas
+    assert 0.79 < scale.min() < 0.85 and 1.15 < scale.max() < 1.21
+    stretch = torch.linalg.svdvals(moves / scale[:, None, None])
+    # A shear by tan(a) has the singular values of ratio e^(2 asinh(tan(a) / 2)).
+    shear = torch.rad2deg(torch.atan(2 * torch.sinh((stretch[:, 0] / stretch[:, 1]).log() / 2)))
+    assert shear.max() < 10.2 and shear.max() > 8 and shear.min() < 1
+    # kornia shears first along x, then turns: the image of the x axis shows the turn alone.
+    angle = torch.rad2deg(torch.atan2(moves[:, 1, 0], moves[:, 0, 0]))
+    assert angle.abs().max() < 20.2 and angle.max() > 17 and angle.min() < -17
+    centre = turned[:, :, side // 2, side // 2].abs() * (side - 1) / 2
+    assert centre.max() < 0.1  # nothing moves the centre: the weak part does that
+
+
+def test_the_strong_view_erases_one_grey_rectangle() -> None:
+    n, side = 300, 40
+    erased = steps_from(StrongView((1, side, side), False), "RandomErasing")
+    views = erased(torch.full((n, 1, side, side), -1.0), seeded())
+    assert set(views.unique().tolist()) == {-1.0, 0.0}  # mid-grey of [-1, 1]
+    grey = views[:, 0] == 0
+    heights, widths = grey.any(2).sum(1), grey.any(1).sum(1)
+    assert torch.equal(heights * widths, grey.sum((1, 2)))  # a full rectangle
+    area = (heights * widths) / side**2
+    assert 0.01 < area.min() < 0.04 and 0.13 < area.max() < 0.17
+    assert len({tuple(g.flatten().tolist()) for g in grey}) > 0.95 * n
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_the_strong_view_changes_tones_and_of_three_channels_saturation(channels: int) -> None:
+    n, low, high, offset = 300, 0.4, 0.42, 0.02  # of [0, 1], so that nothing is cut off
+    names = ("ColorJitter",) if channels == 3 else ("RandomBrightness", "RandomContrast")
+    tones = steps_from(StrongView((channels, 8, 8), False), *names)
+    x0 = torch.full((n, channels, 8, 8), low)
+    x0[..., 4:] = high
+    x0[:, 0] += offset
+    views = (tones(2 * x0 - 1, seeded()) + 1) / 2
+    contrast = (views[:, 0, 0, -1] - views[:, 0, 0, 0]) / (high - low)
+    assert contrast.min() < 0.85 and contrast.max() > 1.15
+    assert contrast.std() > 0.1  # each image its own
+    assert views.flatten(1).mean(1).std() > 0.05
+    if channels != 3:  # (x + brightness) contrast
+        assert contrast.min() > 0.699 and contrast.max() < 1.301
+        brightness = views[:, 0, 0, 0] / contrast - low - offset
+        assert -0.301 < brightness.min() < -0.27 and 0.27 < brightness.max() < 0.301
+    if channels > 1:  # without saturation, what lies between channels is scaled as all else is
+        between = (views[:, 0, 0, 0] - views[:, -1, 0, 0]) / offset
+        assert torch.allclose(between, contrast, atol=1e-3) == (channels != 3)
+
+
+@pytest.mark.parametrize("kind", [WeakView, StrongView])
+def test_every_image_has_its_own_weak_or_strong_view(kind: type[ImageView]) -> None:
+    views = kind((2, 64, 64), mirrored=False)(ramps(20, 64), seeded())
+    assert len({tuple(view.flatten().tolist()) for view in views}) > 15  # weak ones may coincide

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
 from drlcore.errors import ParameterError
+from drlcore.label_splits import LabelSplit
 from drlcore.noise_range import NoiseRange
 from drlcore.parameters import Parameters, fingerprint
 from drlcore.run import RunParameters
@@ -176,6 +177,7 @@ CHANGES: dict[str, Any] = {
     "train_images": 100,
     "threads": 2,
     "first_stage": BASE,
+    "label_split": LabelSplit(n_labels=10),
 }
 
 
