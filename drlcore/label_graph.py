@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import cg
+from threadpoolctl import threadpool_limits
 
 from drlcore.errors import DataError, ParameterError
 from drlcore.nearest import nearest
@@ -32,7 +33,7 @@ def pseudo_labels(
     """A label for every row: graph, spreading, alignment, largest probability.
 
     The same arguments give the same labels on the same machine; another number of threads may
-    turn labels that hang on the last bit of an inner product.
+    turn the last bit of an inner product, see ``align``.
 
     Args:
         features: of all images, float32, shape (N, d); they are L2-normalised here.
@@ -126,7 +127,8 @@ def spread(
     def solve(c: int) -> Array:
         return np.asarray(cg(system, y[:, c], rtol=tolerance, maxiter=iterations)[0])
 
-    with ThreadPoolExecutor(threads) as pool:
+    # BLAS would share out each inner product: slower, and other bits for other threads.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         z = np.stack(list(pool.map(solve, range(n_classes))), axis=1)
     return _clamped(_rows_to_one(z.clip(0)), labelled, labels)
 
@@ -136,7 +138,8 @@ def align(probabilities: Array, labelled: Array, labels: Array, rounds: int = 10
 
     In each round the unlabelled rows' column of class c is multiplied by (share of c among the
     labels) / (share of c among the unlabelled rows' most probable classes), kept in [0.99, 1.01],
-    and rows are divided by their sum. Shares count labels, as upstream: no mean probabilities.
+    and rows are divided by their sum. Shares count labels, as upstream: no mean probabilities. Near
+    balance the steps go to and fro, so one doubtful label can turn up to a percent of the others.
 
     Args:
         probabilities: shape (N, C), rows sum to 1, see ``spread``.

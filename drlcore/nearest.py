@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from drlcore.splits import Array
 
@@ -16,7 +17,7 @@ def nearest(unit: Array, k: int, threads: int = 1) -> tuple[Array, Array]:
     Args:
         unit: float32, shape (N, d), N >= k; rows of length 1 or 0.
         k: how many, >= 1.
-        threads: of faiss on the CPU; scikit-learn takes OMP_NUM_THREADS.
+        threads: CPU threads.
 
     Returns:
         Inner products, largest first, and row numbers, both of shape (N, k).
@@ -26,7 +27,7 @@ def nearest(unit: Array, k: int, threads: int = 1) -> tuple[Array, Array]:
     except ModuleNotFoundError:
         # On a Mac: pip's faiss and torch bring an OpenMP each, and crash together (pytorch issue
         # 149201, faiss-wheels issue 73).
-        return nearest_by_distance(unit, k)
+        return nearest_by_distance(unit, k, threads)
     index: faiss.Index = faiss.IndexFlatIP(unit.shape[1])
     if faiss.get_num_gpus() > 0:
         index = faiss.index_cpu_to_all_gpus(index)
@@ -40,7 +41,7 @@ def nearest(unit: Array, k: int, threads: int = 1) -> tuple[Array, Array]:
     return inner, near
 
 
-def nearest_by_distance(unit: Array, k: int) -> tuple[Array, Array]:
+def nearest_by_distance(unit: Array, k: int, threads: int = 1) -> tuple[Array, Array]:
     """``nearest`` by scikit-learn and Euclidean distance: q.u = 1 - |q - u|^2 / 2.
 
     A row of zeros is no unit vector and would be near to all: it is given one more coordinate of
@@ -49,5 +50,6 @@ def nearest_by_distance(unit: Array, k: int) -> tuple[Array, Array]:
     length = unit.any(1, keepdims=True).astype(unit.dtype)
     index = NearestNeighbors(n_neighbors=k, algorithm="brute")
     index.fit(np.hstack([unit, 1 - length]))
-    distance, near = index.kneighbors(np.hstack([unit, np.zeros_like(length)]))
+    with threadpool_limits(threads):
+        distance, near = index.kneighbors(np.hstack([unit, np.zeros_like(length)]))
     return length * (1 - distance.astype(np.float64) ** 2 / 2), near

