@@ -1,4 +1,4 @@
-"""The benchmark of the paper preset, at a size that takes no time."""
+"""The benchmarks, at sizes that take no time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,9 +21,18 @@ TINY = (3, 16, 16)
 
 @pytest.fixture(scope="module")
 def paper_size() -> Iterator[ModuleType]:
+    yield from benchmark("paper_size")
+
+
+@pytest.fixture(scope="module")
+def label_graph() -> Iterator[ModuleType]:
+    yield from benchmark("label_graph")
+
+
+def benchmark(name: str) -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(paths.root() / "benchmarks")
-        yield importlib.import_module("paper_size")
+        yield importlib.import_module(name)
 
 
 def test_rows_are_the_comparison_s_methods_at_the_published_shapes(paper_size: ModuleType) -> None:
@@ -63,3 +73,17 @@ def test_a_row_says_what_was_trained(paper_size: ModuleType, method: str) -> Non
     if method == "drl":
         assert isinstance(model.denoiser.network, NCSNppSmall)
         assert row["encoder"] == 1_532_865 - 1  # as published, without the scalar param_t
+
+
+def test_both_ways_to_pseudo_labels_are_the_same_graph_and_labels(label_graph: ModuleType) -> None:
+    x, y = label_graph.clustered(700)
+    ours, plain = label_graph.normalised_affinity(x), label_graph.plain_affinity(x)
+    np.testing.assert_allclose(ours.toarray(), plain.toarray(), atol=1e-6)
+    (row, found), (plain_row, plain_found) = (
+        label_graph.measure(way, 700, threads=1) for way in ("ours", "plain")
+    )
+    assert list(row) == list(plain_row)
+    assert np.mean(found == plain_found) > 0.95  # alignment may enlarge a turned tie
+    assert row["accuracy"] == round(float(np.mean(found == y)), 4) > 2 / label_graph.CLASSES
+    assert row["seconds"] == pytest.approx(row["search"] + row["spread"] + row["align"], abs=0.02)
+    assert 0 < row["before_GB"] <= row["peak_GB"] < 4
