@@ -40,8 +40,8 @@ class FineTuning(Parameters):
         copies: views of each image in a step.
         neighbours, alpha: of the graph and of the spreading.
         mixup_alpha: l ~ Beta(mixup_alpha, mixup_alpha).
-        learning_rate, momentum, weight_decay: Nesterov SGD; a cosine that ends 10 epochs after the
-            last one.
+        learning_rate, momentum, weight_decay: Nesterov SGD; the rate falls by a cosine.
+        cosine_tail: epochs after the last one at which the rate would reach 0.
     """
 
     n_labels: int = Field(default=4000, ge=1)
@@ -62,6 +62,7 @@ class FineTuning(Parameters):
     alpha: float = Field(default=0.99, gt=0, lt=1)
     mixup_alpha: float = Field(default=1.0, gt=0)
     learning_rate: float = Field(default=0.03, gt=0)
+    cosine_tail: int = Field(default=10, ge=0)
     momentum: float = Field(default=0.9, gt=0, lt=1)
     weight_decay: float = Field(default=5e-4, ge=0)
 

@@ -146,7 +146,7 @@ class _Tuning:
         losses = []
         self.classifier.train()
         for i, (labelled, unlabelled) in enumerate(batches):
-            angle = np.pi * (done + i / len(batches)) / (self.epochs + 10)
+            angle = np.pi * (done + i / len(batches)) / (self.epochs + settings.cosine_tail)
             for group in self.optimiser.param_groups:
                 group["lr"] = settings.learning_rate * (1 + np.cos(angle)) / 2
             x, y = self._batch(labelled, unlabelled, targets, generator)
