@@ -106,7 +106,10 @@ def test_results_say_what_the_artefacts_say() -> None:
         ("from drlcore.comparison_plots import over_time", {"comparison_plots"}),
         ("import drlcore.comparison_plots as plots", {"comparison_plots"}),
         ("from drlcore import comparison_plots, paths", {"comparison_plots"}),
-        ("from other.comparison_plots import x\nimport my_plots  # drlcore.comparison_plots", set()),
+        (
+            "from other.comparison_plots import x\nimport my_plots  # drlcore.comparison_plots",
+            set(),
+        ),
         # one of them imports another
         (
             "from drlcore.semi_supervised_plots import gain_by_labels",
