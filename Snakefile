@@ -8,7 +8,7 @@ import os
 
 from drlcore import paths
 from drlcore.experiments import papermill_arguments, plan
-from drlcore.figures import FIGURES, STYLE_FILES
+from drlcore.figures import FIGURES, style_files
 
 ASKED = plan(config)
 PRESET = config.get("preset", "laptop")
@@ -83,7 +83,7 @@ for notebook, experiment in ASKED.items():
             f"notebook_{notebook}"
         input:
             notebook=ROOT / "notebooks" / f"{notebook}.ipynb",
-            style=[ROOT / "drlcore" / file for file in STYLE_FILES],
+            style=style_files(notebook),
             judges=sorted((ROOT / "drlcore" / "claims").glob("*.py")),
             weights=[weights(run) for run in experiment.runs()],
             products=[RUNS / p.name for p in experiment.products()],

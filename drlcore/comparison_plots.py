@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from drlcore.plotting import CLASS_MAP, SDE_COLOURS
+from drlcore.plotting import CLASS_MAP, METRIC_LABELS, SDE_COLOURS
 
 # Order and colour of the methods in every figure.
 METHOD_COLOURS = {
@@ -23,16 +23,6 @@ METHOD_COLOURS = {
     "simclr-gauss": "C8",
     "supervised": "k",
     "random": "0.6",
-}
-LABELS = {
-    "mlp_accuracy": "class accuracy, MLP",
-    "knn_accuracy": "class accuracy, kNN",
-    "linear_accuracy": "class accuracy, linear",
-    "ink_r2": "ink R²",
-    "slant_r2": "slant R²",
-    "thickness_r2": "stroke thickness R²",
-    "digit_colour_accuracy": "digit colour accuracy",
-    "background_colour_accuracy": "background colour accuracy",
 }
 
 
@@ -68,7 +58,7 @@ def over_time(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
 def _label(metric: str) -> str:
     if metric.startswith("few_shot_"):
         return f"accuracy from {metric.split('_')[2]} labels"
-    return LABELS.get(metric, metric)
+    return METRIC_LABELS.get(metric, metric)
 
 
 def _curve(ax: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:

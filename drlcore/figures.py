@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,8 +63,13 @@ FIGURES: dict[str, dict[str, str]] = {
         "trajectory_attention": "attention over the trajectory, and its ablation",
     },
     "09_sde_ablation": {"sde_ablation": "DRL and VDRL under VE, VP and sub-VP"},
+    "10_semi_supervised": {
+        "label_graph": "the idea: pseudo-labels before and after",
+        "semi_supervised": "Table 1: accuracy by number of labels",
+        "semi_supervised_gain": "Tables 1, 4, 5: gain over no pretraining",
+        "pretraining_questions": "pretraining set, encoder time, mixup",
+    },
 }
-STYLE_FILES = ("plotting.py", "comparison_plots.py", "drl.mplstyle")
 METADATA_KEY = "drlcore"
 MANIFEST = "manifest.csv"
 
@@ -135,15 +142,49 @@ def source_fingerprint(notebook: str) -> str:
 
     The parameters cell is left out; its values are in the metadata as resolved.
     """
+    code = _code(notebook) + [path.read_text() for path in style_files(notebook)]
+    return hashlib.sha256("\n".join(code).encode()).hexdigest()[:12]
+
+
+def style_files(notebook: str) -> list[Path]:
+    """The files that say how a notebook's figures look, sorted.
+
+    These are ``plotting.py``, ``drl.mplstyle`` and every ``drlcore.*_plots`` that the notebook's
+    code imports, itself or through another of them.
+    """
+    here = Path(__file__).parent
+    found: set[Path] = set()
+    left = _imported_plots("\n".join(_code(notebook)))
+    while left:
+        path = here / f"{left.pop()}.py"
+        if path not in found:
+            found.add(path)
+            left |= _imported_plots(path.read_text())
+    return sorted(found | {here / "plotting.py", here / "drl.mplstyle"})
+
+
+def _code(notebook: str) -> list[str]:
+    """The code cells of a notebook but the parameters."""
     cells = nbformat.read(paths.root() / "notebooks" / f"{notebook}.ipynb", as_version=4).cells
-    code = [
+    return [
         cell.source
         for cell in cells
         if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", [])
     ]
-    here = Path(__file__).parent
-    code += [(here / name).read_text() for name in STYLE_FILES]
-    return hashlib.sha256("\n".join(code).encode()).hexdigest()[:12]
+
+
+def _imported_plots(code: str) -> set[str]:
+    """Which of the modules ``drlcore.*_plots`` Python ``code`` imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "drlcore":
+            names |= {f"drlcore.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    plots = (re.fullmatch(r"drlcore\.(\w+_plots)", name) for name in names)
+    return {match[1] for match in plots if match}
 
 
 def write_manifest(preset: str) -> pd.DataFrame:

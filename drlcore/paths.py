@@ -41,6 +41,11 @@ def published(dataset: str) -> Path:
     return root() / "data" / dataset
 
 
+def paper() -> Path:
+    """Tables of the paper, typed from it, committed."""
+    return root() / "data" / "paper"
+
+
 def artefacts() -> Path:
     """Small results of the reference run, committed; or ``$DRLCORE_ARTEFACTS``.
 

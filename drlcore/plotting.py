@@ -24,6 +24,7 @@ SIGMA_NORM = LogNorm(0.01, 50.0)
 CLASS_MAP = "tab10"
 SDE_COLOURS = {"ve": "C0", "vp": "C1", "subvp": "C2"}
 METRIC_LABELS = {
+    "mlp_accuracy": "class accuracy, MLP",
     "knn_accuracy": "class accuracy, kNN",
     "linear_accuracy": "class accuracy, linear",
     "silhouette": "silhouette of classes",
@@ -34,6 +35,8 @@ METRIC_LABELS = {
     "height_r2": "height R²",
     "x_position_r2": "x position R²",
     "y_position_r2": "y position R²",
+    "digit_colour_accuracy": "digit colour accuracy",
+    "background_colour_accuracy": "background colour accuracy",
 }
 FACTOR_COLOURS = {"coarse": "#3b1f5b", "middle": "#21918c", "fine": "#b5c700"}
 

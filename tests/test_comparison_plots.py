@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from drlcore import comparison_plots, plotting
-from drlcore.comparison_plots import LABELS, METHOD_COLOURS
+from drlcore.comparison_plots import METHOD_COLOURS
 from drlcore.experiments import METHODS
+from drlcore.plotting import METRIC_LABELS
 
 TIMES = [0.0, 0.5, 1.0]
 
@@ -81,7 +82,7 @@ def test_over_time_draws_curves_at_the_mean_and_levels():
     )
     figure = comparison_plots.over_time(table, ["mlp_accuracy", "knn_accuracy"])
     axes = np.array(figure.axes).reshape(2, 2)
-    titles = [[f"{d}: {LABELS[m]}" for m in ("mlp_accuracy", "knn_accuracy")]
+    titles = [[f"{d}: {METRIC_LABELS[m]}" for m in ("mlp_accuracy", "knn_accuracy")]
               for d in ("mnist", "digits")]  # fmt: skip
     assert [[ax.get_title() for ax in row] for row in axes] == titles
     lines = labelled(axes[0, 0])

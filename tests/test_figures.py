@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib as mpl
+import nbformat
 import pandas as pd
 import pytest
 
@@ -96,6 +97,63 @@ def test_results_say_what_the_artefacts_say() -> None:
         merged = rows.merge(stored, on=["split", "metric"], suffixes=("", "_stored"))
         assert len(merged) == len(rows) == len(stored)
         assert merged.value.to_numpy() == pytest.approx(merged.value_stored.to_numpy(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("code", "modules"),
+    [
+        ("from drlcore import paths", set()),
+        ("from drlcore.comparison_plots import over_time", {"comparison_plots"}),
+        ("import drlcore.comparison_plots as plots", {"comparison_plots"}),
+        ("from drlcore import comparison_plots, paths", {"comparison_plots"}),
+        (
+            "from other.comparison_plots import x\nimport my_plots  # drlcore.comparison_plots",
+            set(),
+        ),
+        # one of them imports another
+        (
+            "from drlcore.semi_supervised_plots import gain_by_labels",
+            {"semi_supervised_plots", "comparison_plots"},
+        ),
+    ],
+)
+def test_style_is_what_the_notebook_s_code_imports(
+    code: str, modules: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data" / "mnist").mkdir(parents=True)
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.setenv("DRLCORE_ROOT", str(tmp_path))
+    cell = nbformat.v4.new_code_cell
+    parameters = cell("seed = 1", metadata={"tags": ["parameters"]})
+    book = nbformat.v4.new_notebook(cells=[parameters, cell(code)])
+    nbformat.write(book, tmp_path / "notebooks" / "a.ipynb")
+    files = figures.style_files("a")
+    assert files == sorted(files) and all(file.is_file() for file in files)
+    always = {"plotting.py", "drl.mplstyle"}
+    assert {file.name for file in files} == always | {f"{module}.py" for module in modules}
+    first = figures.source_fingerprint("a")
+    book.cells[0].source = "seed = 2"
+    nbformat.write(book, tmp_path / "notebooks" / "a.ipynb")
+    assert figures.source_fingerprint("a") == first
+    book.cells[1].source += "\nx = 1"
+    nbformat.write(book, tmp_path / "notebooks" / "a.ipynb")
+    assert figures.source_fingerprint("a") != first
+
+
+def test_a_style_file_changes_the_fingerprints_of_its_notebooks_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "drlcore"
+    package.mkdir()
+    source = Path(figures.__file__).parent
+    for file in (source / "plotting.py", *source.glob("*.mplstyle"), *source.glob("*_plots.py")):
+        (package / file.name).write_text(file.read_text())
+    monkeypatch.setattr(figures, "__file__", str(package / "figures.py"))
+    before = {name: figures.source_fingerprint(name) for name in EXPERIMENTS}
+    with (package / "comparison_plots.py").open("a") as file:
+        file.write("# changed")
+    changed = {n for n in EXPERIMENTS if figures.source_fingerprint(n) != before[n]}
+    assert changed == {n for n in EXPERIMENTS if n >= "06"}
 
 
 @pytest.fixture
