@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -134,7 +135,8 @@ class ConvNormEncoder(Encoder):
         flat = widths[-1] * math.ceil(height / 8) * math.ceil(width / 8)
         self.n_features = 128
         layers = [
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(a, b, 3, stride=2, padding=1)
+            for a, b in zip(widths, widths[1:], strict=False)
         ]
         self.layers = nn.ModuleList([*layers, nn.Linear(flat, self.n_features)])
         outputs = [*widths[1:], self.n_features]
@@ -150,10 +152,11 @@ class ConvNormEncoder(Encoder):
     def features(self, x0: Tensor, embedding: Tensor | None = None) -> Tensor:
         h = x0
         for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            h = norm(layer(h if i < 3 else h.flatten(1)))
+            flat = isinstance(layer, nn.Linear)
+            h = norm(layer(h.flatten(1) if flat else h))
             if self.biases is not None:
                 bias = self.biases[i](embedding)
-                h = h + (bias[:, :, None, None] if i < 3 else bias)
+                h = h + (bias if flat else bias[:, :, None, None])
             h = nn.functional.relu(h)
         return h
 

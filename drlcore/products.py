@@ -17,6 +17,7 @@ from drlcore.datasets import load_dataset
 from drlcore.diagnostics import code_usage
 from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError
+from drlcore.label_graph_sheet import label_graph_sheet
 from drlcore.laplacenet import FineTuning
 from drlcore.laplacenet_training import fine_tune
 from drlcore.model import EncoderModel
@@ -152,6 +153,11 @@ def curves(run: RunParameters, protocol: Protocol) -> Product[Arrays]:
         f"curves-{protocol.key}.safetensors",
         lambda r, model: downstream.curves(r, model, protocol),
     )
+
+
+def label_graph(run: RunParameters) -> Product[Arrays]:
+    """Labels spread over a small graph of features, see ``label_graph_sheet``."""
+    return Product(run, "label_graph.safetensors", label_graph_sheet)
 
 
 def fine_tuned(run: RunParameters, settings: FineTuning) -> Product[pd.DataFrame]:

@@ -205,6 +205,11 @@ def write(preset: str, name: str, tables: Iterable[pd.DataFrame]) -> pd.DataFram
     """Write ``data/results/<preset>/<name>.csv`` and return it; columns beyond COLUMNS go last."""
     table = pd.concat(tables, ignore_index=True)
     table = table.reindex(columns=[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)])
+    return write_as_it_is(preset, name, table)
+
+
+def write_as_it_is(preset: str, name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """``write`` of a table that holds no measured values, so none of ``COLUMNS``."""
     path = paths.results(preset) / f"{name}.csv"
     write_atomically(
         path, lambda temporary: table.to_csv(temporary, index=False, float_format="%.6g")

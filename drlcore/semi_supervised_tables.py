@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from drlcore.datasets import load_dataset
 from drlcore.errors import DataError
+from drlcore.experiments.semi_supervised import Cell
+from drlcore.label_splits import LabelSplit, label_split
 from drlcore.paired import over_seeds
+from drlcore.results import of_run
 
 # Pretraining arms, as the paper names them and in the order of every table and figure.
 ARMS = {
@@ -18,6 +24,57 @@ ARMS = {
 }
 CONDITION = ["dataset", "mixup", "n_labels", "steps"]  # what an arm shares with its baseline
 ARM = ["method", "pretrained_on", "encoder_time"]
+
+
+def of_cells(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Last epochs, tidy: one row a value, with the columns that say which classifier it is of.
+
+    No epoch is selected. Metrics ``accuracy`` and ``top5_accuracy`` on validation and test;
+    on ``train`` ``pseudo_label_accuracy`` of the unlabelled images and the encoder time ``t``.
+    """
+    tables = []
+    for variant, run, settings, product in ((*cell, cell.product) for cell in cells):
+        last = product.load().iloc[-1]
+        rows = [
+            ("test", "accuracy", last.test_accuracy),
+            ("test", "top5_accuracy", last.test_top5),
+            ("validation", "accuracy", last.validation_accuracy),
+            ("validation", "top5_accuracy", last.validation_top5),
+            ("train", "pseudo_label_accuracy", last.pseudo_label_accuracy),
+            ("train", "t", last.t),
+        ]
+        table = of_run(run, pd.DataFrame(rows, columns=["split", "metric", "value"]))
+        tables.append(
+            table.assign(
+                method=variant.method,
+                mixup=settings.mixup,
+                n_labels=settings.n_labels,
+                label_split=settings.label_split,
+                n_images=run.train_images,
+                pretrained_on="none" if variant.method == "none" else variant.pretrained_on,
+                encoder_time=settings.encoder_time,
+                steps=settings.steps,
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def of_label_splits(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Which images of each data set were labelled: one row a split, with the seed it is drawn by.
+
+    Columns dataset, data_checksum, n_images, n_labels, label_split, indices (of the training
+    part, separated by spaces).
+    """
+    rows = {}
+    for _, run, settings in cells:
+        dataset = load_dataset(run.dataset)
+        split = LabelSplit(n_labels=settings.n_labels, index=settings.label_split)
+        key = (run.dataset, dataset.checksum, run.train_images, split.n_labels, split.index)
+        if key not in rows:
+            y = dataset.train.y[: run.train_images]
+            rows[key] = " ".join(map(str, label_split(y, split, dataset.n_classes)))
+    columns = ["dataset", "data_checksum", "n_images", "n_labels", "label_split", "indices"]
+    return pd.DataFrame([(*key, indices) for key, indices in rows.items()], columns=columns)
 
 
 def accuracies(table: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from drlcore.experiments.comparison import (
 )
 from drlcore.experiments.latent_space import SETTINGS, LatentSpace
 from drlcore.experiments.noise_dial import NoiseDial
+from drlcore.experiments.semi_supervised import SemiSupervised
 
 __all__ = [
     "EXPERIMENTS",
@@ -37,6 +38,7 @@ __all__ = [
     "LatentSpace",
     "NoiseDial",
     "SDEAblation",
+    "SemiSupervised",
     "StartHere",
     "Trajectory",
     "Verdicts",
@@ -58,6 +60,7 @@ class Verdicts(Experiment):
         Downstream.notebook,
         Trajectory.notebook,
         SDEAblation.notebook,
+        SemiSupervised.notebook,
     )
 
 
@@ -74,6 +77,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         Downstream,
         Trajectory,
         SDEAblation,
+        SemiSupervised,
     )
 }
 

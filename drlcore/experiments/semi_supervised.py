@@ -11,10 +11,10 @@ from drlcore.errors import ParameterError
 from drlcore.experiments.comparison import Compared, Comparison
 from drlcore.label_splits import LabelSplit
 from drlcore.laplacenet import EncoderTime, FineTuning, Mixup
+from drlcore.paper_tables import published_table_1
 from drlcore.presets import SemiSupervisedPreset
 from drlcore.products import Product, fine_tuned, label_graph
 from drlcore.run import RunParameters
-from drlcore.semi_supervised_tables import published_table_1
 from drlcore.splits import VALIDATION
 
 # By the name in the result tables. Without pretraining the encoder stays as it was drawn, which is
@@ -97,7 +97,9 @@ class SemiSupervised(Comparison):
         if self.n_labels is not None:
             return sorted({_positive(text) for text in str(self.n_labels).split(",")})
         table = published_table_1()
-        published = table[table.dataset == (dataset if dataset in set(table.dataset) else "cifar10")]
+        published = table[
+            table.dataset == (dataset if dataset in set(table.dataset) else "cifar10")
+        ]
         counts = sorted(set(published.n_labels))
         if dataset not in set(table.dataset):
             classes = load_dataset(dataset).n_classes
