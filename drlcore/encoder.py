@@ -134,19 +134,14 @@ class ConvNormEncoder(Encoder):
         widths = [colours, *[channels << i for i in range(3)]]
         flat = widths[-1] * math.ceil(height / 8) * math.ceil(width / 8)
         self.n_features = 128
-        layers = [
-            nn.Conv2d(a, b, 3, stride=2, padding=1)
-            for a, b in zip(widths, widths[1:], strict=False)
-        ]
-        self.layers = nn.ModuleList([*layers, nn.Linear(flat, self.n_features)])
-        outputs = [*widths[1:], self.n_features]
-        norms = [nn.BatchNorm2d(n) for n in outputs[:-1]]
+        convolutions = [nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths)]
+        self.layers = nn.ModuleList([*convolutions, nn.Linear(flat, self.n_features)])
+        norms = [nn.BatchNorm2d(n) for n in widths[1:]]
         self.norms = nn.ModuleList([*norms, nn.BatchNorm1d(self.n_features)])
-        self.biases = (
-            None
-            if embedding_dim is None
-            else nn.ModuleList([nn.Linear(embedding_dim, n) for n in outputs])
-        )
+        self.biases = None
+        if embedding_dim is not None:
+            outputs = [*widths[1:], self.n_features]
+            self.biases = nn.ModuleList([nn.Linear(embedding_dim, n) for n in outputs])
         self.head = CodeHead(self.n_features, latent_dim, probabilistic)
 
     def features(self, x0: Tensor, embedding: Tensor | None = None) -> Tensor:

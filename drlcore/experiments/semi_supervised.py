@@ -97,13 +97,12 @@ class SemiSupervised(Comparison):
         if self.n_labels is not None:
             return sorted({_positive(text) for text in str(self.n_labels).split(",")})
         table = published_table_1()
-        published = table[
-            table.dataset == (dataset if dataset in set(table.dataset) else "cifar10")
-        ]
-        counts = sorted(set(published.n_labels))
-        if dataset not in set(table.dataset):
+        published = dataset in set(table.dataset)
+        rows = table[table.dataset == (dataset if published else "cifar10")]
+        counts = sorted(set(rows.n_labels))
+        if not published:
             classes = load_dataset(dataset).n_classes
-            share = self.images_of(dataset) / int(published.n_images.iloc[0]) / classes
+            share = self.images_of(dataset) / int(rows.n_images.iloc[0]) / classes
             counts = [classes * max(1, round(n * share)) for n in counts]
         wanted = self.numbers_compared.budgets
         return counts if wanted is None else [counts[i] for i in wanted]
