@@ -98,14 +98,18 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def main_grid(table: pd.DataFrame) -> pd.DataFrame:
-    """Accuracies that Tables 1, 6 and 7 are made of, as ``accuracies``.
-
-    Full compute, every image in pretraining, the encoder's time learned, mixup on or off.
-    """
+    """Accuracies that Tables 1, 6 and 7 are made of, as ``accuracies``."""
     rows = accuracies(table)
-    return rows[
-        (rows.compute == 1) & _by_default(rows) & rows.mixup.isin(["off", "on"])
-    ].reset_index(drop=True)
+    return rows[in_main_grid(rows)].reset_index(drop=True)
+
+
+def in_main_grid(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Full compute, every image in pretraining, the encoder's time learned, mixup on or off.
+
+    Args:
+        rows: as ``accuracies``.
+    """
+    return (rows.compute == 1) & _by_default(rows) & rows.mixup.isin(["off", "on"])
 
 
 def _by_default(rows: pd.DataFrame) -> pd.Series[bool]:

@@ -13,6 +13,7 @@ from drlcore.checkpoint import write_atomically
 from drlcore.claims.codes import CODES
 from drlcore.claims.comparison import COMPARISON
 from drlcore.claims.judge import ABSENT, FAILED, REPRODUCED, TREND, Claim, Finding
+from drlcore.claims.semi_supervised import SEMI_SUPERVISED
 from drlcore.errors import ArtefactError, DataError
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 COLUMNS = ["claim", "figure", "expected", "measured", "spread", "n_seeds", "verdict"]
-CLAIMS: tuple[Claim, ...] = CODES + COMPARISON
+CLAIMS: tuple[Claim, ...] = CODES + COMPARISON + SEMI_SUPERVISED
 
 
 def verdicts(preset: str) -> pd.DataFrame:
