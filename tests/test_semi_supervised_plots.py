@@ -46,11 +46,11 @@ def bars(ax: Axes) -> dict[str, ErrorbarContainer]:
 def ends(bar: ErrorbarContainer) -> np.ndarray:
     """Lower and upper ends, (N, 2)."""
     (vertical,) = bar.lines[2]
-    return np.array([segment[:, 1] for segment in vertical.get_segments()])
+    return np.array([segment[:, 1] for segment in vertical.get_segments()], dtype=float)
 
 
 def y_of(bar: ErrorbarContainer) -> np.ndarray:
-    return np.asarray(bar.lines[0].get_ydata())
+    return np.asarray(bar.lines[0].get_ydata(), dtype=float)
 
 
 def legend_of(figure: Figure) -> list[str]:
@@ -89,7 +89,7 @@ def test_accuracy_is_mean_and_spread_over_label_splits():
 def test_bars_of_neighbouring_arms_do_not_overlap():
     """Nor do the arms of one number of labels reach those of the next."""
     ax = accuracy_by_labels(TABLE, PUBLISHED).axes[0]
-    x = np.array([bar.lines[0].get_xdata() for bar in bars(ax).values()])
+    x = np.array([bar.lines[0].get_xdata() for bar in bars(ax).values()], dtype=float)
     share = 100 * np.array(LABELS) / 5000
     np.testing.assert_allclose(np.exp(np.log(x).mean(axis=0)), share)
     assert (np.diff(x, axis=0) > 0.05 * share).all()
@@ -123,7 +123,8 @@ def test_accuracies_lie_within_the_axis_and_in_order():
     figure = accuracy_by_labels(perfect, PUBLISHED)
     figure.canvas.draw()
     low, high = figure.axes[0].get_ylim()
-    assert 0 < low < 100 * TABLE.value[TABLE.split == "test"].min() < 99.9 < high < 100
+    drawn = TABLE[(TABLE.split == "test") & (TABLE.steps == STEPS)]
+    assert 0 < low < 100 * drawn.value.min() < 99.9 < high < 100
     pixels = [figure.axes[0].transData.transform((1, a))[1] for a in (70, 80, 90, 95, 97.5)]
     assert np.diff(pixels)[1:] == pytest.approx(np.diff(pixels)[1])  # the error halves each time
 
@@ -227,6 +228,22 @@ def test_two_data_sets_are_refused(draw):
 def test_gains_without_a_baseline_are_refused():
     with pytest.raises(DataError, match="beside no pretraining"):
         gain_by_labels(TABLE[TABLE.method != "none"])
+
+
+@pytest.mark.parametrize("n_splits", [1, 2])
+def test_a_smoke_run_can_be_drawn(n_splits):
+    """Few splits and arms, accuracies near chance: nothing warns, and all is within the axes."""
+    about = {"n_splits": n_splits, "steps": 7}
+    table = pd.concat(
+        [condition({"drl": -0.1, "vdrl": 0.02 * np.arange(n_splits)}, n, 0.15, mixup=mixup, **about)
+         for n in (10, 100) for mixup in ("off", "on", "released")]
+    )  # fmt: skip
+    accuracy = accuracy_by_labels(table, PUBLISHED)
+    for figure in (accuracy, gain_by_labels(table), pretraining_questions(table)):
+        figure.canvas.draw()
+    low, high = accuracy.axes[0].get_ylim()
+    for bar in bars(accuracy.axes[0]).values():
+        assert (low < ends(bar)).all() and (ends(bar) < high).all()
 
 
 def graph() -> dict[str, np.ndarray]:
