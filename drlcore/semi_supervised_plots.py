@@ -9,14 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from drlcore.comparison_plots import METHOD_COLOURS
 from drlcore.errors import DataError
-from drlcore.plotting import CLASS_MAP
 from drlcore.semi_supervised_tables import ARMS, accuracies, gains, in_main_grid, main_grid
 
 ARM_COLOURS = {"none": "0.45", "drl-mixup": "C4"} | {
@@ -32,7 +30,6 @@ ACCURACY_TICKS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 97, 98, 99, 99.5, 99.8
 GAIN_TICKS = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
 TOP = 0.05  # error in % that ends the log axis
 DODGE = 1.07  # between neighbouring arms, on the log axis of labels
-GIVEN_NOT = "0.85"  # colour of a node without a label
 
 
 def accuracy_by_labels(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
@@ -178,48 +175,6 @@ def _splits(ax: Axes, rows: pd.DataFrame, column: str, answers: Sequence[str], c
     ax.hlines(wide.mean(axis=1), x - 0.18, x + 0.18, color=colour, lw=3)
     ax.set_xticks(x, answers)
     ax.set_xlim(-0.5, len(answers) - 0.5)
-
-
-def label_graph_before_after(
-    positions: np.ndarray,
-    edges: np.ndarray,
-    true: np.ndarray,
-    given: np.ndarray,
-    spread: np.ndarray,
-) -> Figure:
-    """The idea of LaplaceNet on one graph: classes, the labels given, the pseudo-labels spread.
-
-    Args:
-        positions: of the nodes in the plane, (N, 2).
-        edges: pairs of nodes, (M, 2).
-        true: classes (N,), from 0 to 9.
-        given: the class of each labelled node, -1 of the others, (N,).
-        spread: labels after spreading, (N,).
-    """
-    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.0))
-    labelled = given >= 0
-    wrong = (spread != true) & ~labelled
-    share = wrong.sum() / max(1, int((~labelled).sum()))
-    titles = (
-        "true classes",
-        f"given: {labelled.sum()} labels of {len(given)}",
-        f"pseudo-labels: {100 * share:.1f} % wrong (ringed)",
-    )
-    colours = plt.get_cmap(CLASS_MAP)
-    for ax, title, shown in zip(axes, titles, (true, given, spread), strict=True):
-        ax.add_collection(LineCollection(list(positions[edges]), colors="0.8", lw=0.4, zorder=0))
-        c = [colours(int(label)) if label >= 0 else GIVEN_NOT for label in shown]
-        ax.scatter(*positions.T, c=c, s=9, lw=0, zorder=2)
-        ax.set(title=title, xticks=[], yticks=[], aspect="equal")
-        ax.spines[:].set_visible(False)
-    for ax in axes[1:]:
-        given_colours = [colours(int(label)) for label in given[labelled]]
-        ax.scatter(*positions[labelled].T, c=given_colours, s=42, lw=0.9, ec="k", zorder=3)
-    axes[2].scatter(*positions[wrong].T, s=30, fc="none", ec="k", lw=0.8, zorder=4)
-    classes = [Line2D([], [], ls="", marker="o", color=colours(int(c))) for c in np.unique(true)]
-    names = [str(c) for c in np.unique(true)]
-    figure.legend(classes, names, loc="outside right center", title="class", title_fontsize=8)
-    return figure
 
 
 def _of_one_dataset(table: pd.DataFrame) -> pd.DataFrame:

@@ -18,15 +18,15 @@ from matplotlib.colors import to_rgba
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from drlcore import semi_supervised_plots
+from drlcore import label_graph_plots, semi_supervised_plots
 from drlcore.comparison_plots import METHOD_COLOURS
 from drlcore.errors import DataError
+from drlcore.label_graph_plots import label_graph_before_after
 from drlcore.paper_tables import published_table_1
 from drlcore.semi_supervised_plots import (
     ARM_COLOURS,
     accuracy_by_labels,
     gain_by_labels,
-    label_graph_before_after,
     pretraining_questions,
 )
 from drlcore.semi_supervised_tables import ARMS, gains
@@ -270,7 +270,7 @@ def test_label_graph_shows_classes_given_labels_and_wrong_ones():
         "true classes", "given: 2 labels of 10", "pseudo-labels: 25.0 % wrong (ringed)",
     ]  # fmt: skip
     colour = [plt.get_cmap("tab10")(label) for label in (0, 1)]
-    grey = to_rgba(semi_supervised_plots.GIVEN_NOT)
+    grey = to_rgba(label_graph_plots.GIVEN_NOT)
     for ax, labels in zip(axes, (g["true"], g["given"], g["spread"]), strict=True):
         np.testing.assert_allclose(nodes(ax)[0].get_offsets(), g["positions"])
         wanted = [colour[label] if label >= 0 else grey for label in labels]
@@ -303,8 +303,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 def test_every_figure_function_is_listed():
     returning = {
         name
-        for name, function in vars(semi_supervised_plots).items()
-        if getattr(function, "__module__", "") == semi_supervised_plots.__name__
+        for module in (semi_supervised_plots, label_graph_plots)
+        for name, function in vars(module).items()
+        if getattr(function, "__module__", "") == module.__name__
         and getattr(function, "__annotations__", {}).get("return") == "Figure"
     }
     assert returning == FIGURES.keys()
