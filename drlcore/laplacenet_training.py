@@ -65,7 +65,7 @@ def fine_tune(
 
     Raises:
         ParameterError, DataError: labels or steps that do not fit the images.
-        TrainingError: the loss is not finite.
+        TrainingError: the loss or a weight is not finite.
         ArtefactError: ``resume`` is corrupt or of other data, or cannot be written.
     """
     torch.set_num_threads(run.threads)
@@ -138,6 +138,7 @@ class _Tuning:
         done, settings = len(self.rows), self.settings
         seeds = np.random.SeedSequence([settings.seed, done])
         generator = torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
+        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
         shares = np.random.default_rng(seeds)
         supervised = done < settings.supervised_epochs
         targets, right = (self.y, np.nan) if supervised else self._spread()
@@ -154,9 +155,10 @@ class _Tuning:
             losses.append(self._step(x, y, float(share), generator))
         self.classifier.eval()
         loss = float(torch.stack(losses).mean())
-        if not np.isfinite(loss):
+        state = self.classifier.state_dict().values()
+        if not np.isfinite(loss) or not all(torch.isfinite(value).all() for value in state):
             raise TrainingError(
-                f"the loss is not finite in epoch {done + 1} of {self.run.title} with "
+                f"the loss or a weight is not finite in epoch {done + 1} of {self.run.title} with "
                 f"{settings.n_labels} labels; lower learning_rate"
             )
         steps = len(batches) + (int(self.rows[-1][1]) if self.rows else 0)
