@@ -54,13 +54,19 @@ class Killed(Exception):
 
 
 def tune(
-    folder: Path, run: RunParameters = RUN, data: Dataset = DIGITS, **changes: Any
+    folder: Path,
+    run: RunParameters = RUN,
+    data: Dataset = DIGITS,
+    on_step: Callable[[int], None] | None = None,
+    **changes: Any,
 ) -> pd.DataFrame:
     """Rows of a fine-tuning whose state is kept after every epoch."""
     settings = SETTINGS.updated(**changes)
     model = build_model(run, data).eval().requires_grad_(False)
     resume = folder / "resume.safetensors"
-    return fine_tune(run, model, settings, data, resume, progress=False, checkpoint_seconds=0)
+    return fine_tune(
+        run, model, settings, data, resume, progress=False, checkpoint_seconds=0, on_step=on_step
+    )
 
 
 def tuning(run: RunParameters = RUN, t: float = 0.5, **changes: Any) -> _Tuning:
@@ -436,36 +442,31 @@ def test_same_settings_same_bits_whatever_was_drawn_before(encoder: str, tmp_pat
     assert found[0].loss[0] != found[2].loss[0]
 
 
-def stopping(at: int) -> Callable[[_Tuning], None]:
-    """``_Tuning.epoch``, killed when it is called for the ``at``-th time."""
-    epoch, calls = _Tuning.epoch, []
-
-    def killed(self: _Tuning) -> None:
-        calls.append(self)
-        if len(calls) == at:
-            raise Killed
-        epoch(self)
-
-    return killed
-
-
 @pytest.mark.parametrize(
-    ("encoder_time", "at", "left"),
-    [("learned", 2, 3), ("learned", 4, 1),
-     ("chosen", 4, 4 + EPOCHS),  # in the second epoch of the second of three times
-     ("chosen", 7, EPOCHS), ("chosen", 9, 2)],
+    ("encoder_time", "at", "left"),  # which step of all, in order; how many epochs are then left
+    [("learned", 3, 3), ("learned", sum(STEPS), 1),
+     ("chosen", 7, 4 + EPOCHS),  # in the second epoch of the second of three times
+     ("chosen", 13, EPOCHS), ("chosen", 12 + 5, 2)],
 )  # fmt: skip
 def test_an_interrupted_fine_tuning_ends_on_the_same_bits(
     encoder_time: str, at: int, left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = {"encoder_time": encoder_time, "mixup": "on", "label_split": 1}
+    numbers: list[int] = []
+
+    def kill(step: int) -> None:
+        numbers.append(step)
+        if len(numbers) == at:
+            raise Killed
+
     whole = tune(tmp_path / "whole", **changes)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(_Tuning, "epoch", stopping(at))
-        tune(tmp_path / "killed", **changes)
+    with pytest.raises(Killed):
+        tune(tmp_path / "killed", on_step=kill, **changes)
+    once = list(range(1, sum(STEPS) + 1))
+    assert numbers == (once if encoder_time == "learned" else 3 * [1, 2, 3, 4] + once)[:at]
     calls: list[int] = []
     epoch = _Tuning.epoch
-    monkeypatch.setattr(_Tuning, "epoch", lambda self: (calls.append(1), epoch(self))[1])
+    monkeypatch.setattr(_Tuning, "epoch", lambda self, on: (calls.append(1), epoch(self, on))[1])
     again = tune(tmp_path / "killed", **changes)
     assert len(calls) == left  # it went on, it did not start again
     pd.testing.assert_frame_equal(whole, again, check_exact=True)
@@ -529,7 +530,7 @@ def test_a_table_once_stored_is_read_and_not_computed(
 ) -> None:
     product = fine_tuned(RUN, SETTINGS)
     computed = product.load(progress=False)
-    monkeypatch.setattr(_Tuning, "epoch", lambda _: pytest.fail("trained again"))
+    monkeypatch.setattr(_Tuning, "epoch", lambda *_: pytest.fail("trained again"))
     pd.testing.assert_frame_equal(product.load(progress=False), computed)
     assert computed.columns.tolist() == list(COLUMNS) and len(computed) == EPOCHS
 
@@ -580,7 +581,7 @@ def test_impossible_labels_and_steps_stop_before_any_training(
     changes: dict[str, Any], error: type[Exception], names: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(_Tuning, "epoch", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr(_Tuning, "epoch", lambda *_: pytest.fail("trained"))
     with pytest.raises(error, match=names):
         tune(tmp_path, **changes)
     assert not list(tmp_path.iterdir())
