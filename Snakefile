@@ -76,7 +76,7 @@ for notebook, experiment in ASKED.items():
             message:
                 f"evaluate {len(batch)} products of {notebook}"
             shell:
-                "python -m drlcore evaluate {params.notebook} {params.parameters:q} {params.names}"
+                "TQDM_MININTERVAL=30 python -m drlcore evaluate {params.notebook} {params.parameters:q} {params.names}"
 
     rule:
         name:

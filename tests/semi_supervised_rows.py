@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,12 @@ def condition(
     return pd.concat(tables, ignore_index=True)
 
 
+@cache
 def full_table(seed: int = 0, n_splits: int = 5) -> pd.DataFrame:
-    """All rows that the notebook makes, with scatter, of effects as in the paper's words."""
+    """All rows that the notebook makes, with scatter, of effects as in the paper's words.
+
+    Made once: not to be changed in place.
+    """
     rng = np.random.default_rng(seed)
 
     def around(mean: float, n_labels: int) -> np.ndarray:

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from batch import ROOT, snakemake
 
-from drlcore import paths
 from drlcore.experiments import CodeCurve
 
-ROOT = paths.root()
 FAST = ("preset=smoke", "dataset=digits", "steps=1")
 JOB = "train_06_code_as_a_curve_0"
-
-
-def snakemake(
-    folder: Path, *arguments: str, artefacts: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """The options of ``make reproduce``, outputs in ``folder``, beside committed ``artefacts``."""
-    (options,) = re.findall(r"snakemake --cores \S+ \\\n\t\t(--rerun.*) \\\n", _makefile())
-    environment = {
-        **os.environ,
-        "DRLCORE_OUTPUT": str(folder),
-        "OMP_NUM_THREADS": "1",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-    }
-    if artefacts is not None:
-        environment["DRLCORE_ARTEFACTS"] = str(artefacts)
-    command = ["snakemake", "--cores", "1", "--directory", str(folder), *options.split()]
-    return subprocess.run(
-        [*command, "--snakefile", str(ROOT / "Snakefile"), *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def _makefile() -> str:
-    return (ROOT / "Makefile").read_text()
 
 
 def made(folder: Path) -> dict[str, int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from batch import snakemake
 
 from drlcore import paths
 from drlcore.experiments import EXPERIMENTS
@@ -129,25 +130,11 @@ def test_papermill_stops_at_an_impossible_value(
     assert not (tmp_path / "data").exists()
 
 
-def snakemake(folder: Path, *settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "DRLCORE_OUTPUT": str(folder),
-        "OMP_NUM_THREADS": "1",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    command = ["snakemake", "--cores", "2", "--directory", str(folder), "--snakefile"]
-    command += [str(ROOT / "Snakefile"), "--config", *settings]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-
-
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole batch run at preset smoke, from nothing: every notebook trains what it reads."""
     folder = tmp_path_factory.mktemp("smoke")
-    done = snakemake(folder, "preset=smoke")
+    done = snakemake(folder, "--config", "preset=smoke")
     assert done.returncode == 0, done.stderr[-4000:]
     return folder
 
@@ -170,7 +157,7 @@ def test_smoke_run_trained_every_run_itself(smoke: Path) -> None:
 
 def test_smoke_results_are_tidy(smoke: Path) -> None:
     folder = smoke / "data" / "results" / "smoke"
-    assert len(EXPERIMENTS["05_claims"].reads) == 7
+    assert len(EXPERIMENTS["05_claims"].reads) == 8
     for name in EXPERIMENTS["05_claims"].reads:
         table = pd.read_csv(folder / f"{name}.csv")
         assert list(table.columns[: len(COLUMNS)]) == COLUMNS
@@ -187,13 +174,13 @@ def test_smoke_results_are_tidy(smoke: Path) -> None:
 
 
 def test_second_smoke_run_does_nothing(smoke: Path) -> None:
-    done = snakemake(smoke, "preset=smoke")
+    done = snakemake(smoke, "--config", "preset=smoke")
     assert done.returncode == 0
     assert "Nothing to be done" in done.stderr + done.stdout
 
 
 def test_an_unknown_setting_stops_the_batch_run(tmp_path: Path) -> None:
-    done = snakemake(tmp_path, "preset=smoke", "lamda=1")
+    done = snakemake(tmp_path, "--config", "preset=smoke", "lamda=1")
     assert done.returncode != 0
     assert "unknown parameter 'lamda'" in done.stderr
 
@@ -210,7 +197,7 @@ def test_smoke_figures_know_their_origin(smoke: Path) -> None:
 def test_a_changed_parameter_redoes_only_what_depends_on_it(smoke: Path) -> None:
     """Last, because it changes the folder; in place, because records are kept by path."""
     before = {p.parent.name: p.stat().st_mtime_ns for p in smoke.glob("data/runs/*/run.json")}
-    done = snakemake(smoke, "preset=smoke", "lambda_l1=0.001")
+    done = snakemake(smoke, "--config", "preset=smoke", "lambda_l1=0.001")
     assert done.returncode == 0, done.stderr[-4000:]
     after = {p.parent.name: p.stat().st_mtime_ns for p in smoke.glob("data/runs/*/run.json")}
     assert {key: after[key] for key in before} == before  # nothing old was trained again
