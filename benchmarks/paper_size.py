@@ -52,10 +52,14 @@ ROWS = (
 )
 
 
-def generated(name: str, shape: tuple[int, ...], classes: int) -> Dataset:
-    """Uniform noise of the shape of a data set, every class in every part."""
+def generated(name: str, shape: tuple[int, ...], classes: int, images: int = 500) -> Dataset:
+    """Uniform noise of the shape of a data set, every class in every part.
+
+    Args:
+        images: for training and validation; at least ten of each class are made.
+    """
     generator = np.random.default_rng(0)
-    images, n_test = max(500, 10 * classes), classes
+    images, n_test = max(images, 10 * classes), classes
     x = generator.integers(0, 256, (images + n_test, *shape), dtype=np.uint8)
     y = np.arange(len(x)) % classes
     return from_arrays(name, x[n_test:], y[n_test:], x[:n_test], y[:n_test])
@@ -87,11 +91,6 @@ def measure(run: RunParameters, data: Dataset, device: str = "auto") -> dict[str
         history = train(run, model, data, Path(folder), progress=False, on_step=clock)
     seconds = np.diff(ends)
     step = median(seconds[1:] if len(seconds) > 1 else seconds)
-    if cuda:
-        memory = torch.cuda.max_memory_allocated()
-    else:  # kilobytes, but bytes on a Mac
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        memory *= 1 if sys.platform == "darwin" else 1024
     return {
         "method": run.method + (", E(x0, t)" if run.time_conditioned else ""),
         "shape": "x".join(map(str, data.shape)),
@@ -101,10 +100,23 @@ def measure(run: RunParameters, data: Dataset, device: str = "auto") -> dict[str
         "images_per_s": round(run.batch_size / step, 1),
         "ms_per_step": round(1000 * step),
         "first_ms": round(1000 * seconds[0]),
-        "peak_GB": round(memory / 1e9, 2),
+        "peak_GB": round(peak_gigabytes(cuda), 2),
         "loss": float(history.loss.iloc[-1]),
-        "device": torch.cuda.get_device_name() if cuda else next(model.parameters()).device.type,
+        "device": device_name(next(model.parameters()).device),
     }
+
+
+def peak_gigabytes(cuda: bool) -> float:
+    """The most memory this process has ever had, on the GPU if ``cuda``."""
+    if cuda:
+        return torch.cuda.max_memory_allocated() / 1e9
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return memory * (1 if sys.platform == "darwin" else 1024) / 1e9  # kilobytes, but bytes on a Mac
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's model, or the kind of device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def killed_and_continued(run: RunParameters, data: Dataset, device: str = "auto") -> float:
@@ -117,14 +129,9 @@ def killed_and_continued(run: RunParameters, data: Dataset, device: str = "auto"
         whole, cut = Path(name, "whole"), Path(name, "cut")
         for folder in (whole, cut):
             folder.mkdir()
-        _alone(_save_weights, run, data, device, whole)
-        context = multiprocessing.get_context("spawn")
-        victim = context.Process(target=_save_weights, args=(run, data, device, cut, True))
-        victim.start()
-        victim.join()
-        if victim.exitcode != -signal.SIGKILL or not (cut / "resume.safetensors").is_file():
-            raise RuntimeError(f"exit code {victim.exitcode}: it was not killed half-way")
-        _alone(_save_weights, run, data, device, cut)
+        alone(_save_weights, run, data, device, whole)
+        killed(cut / "resume.safetensors", _save_weights, run, data, device, cut, True)
+        alone(_save_weights, run, data, device, cut)
         first, second = (load_tensors(f / "weights.safetensors") for f in (whole, cut))
     return max(float((first[n].double() - second[n].double()).abs().max()) for n in first)
 
@@ -141,10 +148,23 @@ def _save_weights(
     save_tensors(folder / "weights.safetensors", model.state_dict())
 
 
-def _alone(task: Callable[..., Any], *arguments: Any) -> Any:
+def alone(task: Callable[..., Any], *arguments: Any) -> Any:
     """``task`` in a process of its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(task, *arguments).result()
+
+
+def killed(resume: Path, task: Callable[..., Any], *arguments: Any) -> None:
+    """``task``, which kills its process and leaves ``resume``.
+
+    Raises:
+        RuntimeError: it does not.
+    """
+    victim = multiprocessing.get_context("spawn").Process(target=task, args=arguments)
+    victim.start()
+    victim.join()
+    if victim.exitcode != -signal.SIGKILL or not resume.is_file():
+        raise RuntimeError(f"exit code {victim.exitcode}: it was not killed half-way")
 
 
 def main() -> None:
@@ -164,7 +184,7 @@ def main() -> None:
             continue
         run = paper_run(name, compared, **changes)
         data = generated(name, SHAPES[name], CLASSES[name])
-        rows.append(_alone(measure, run, data, asked.device))
+        rows.append(alone(measure, run, data, asked.device))
         print(f"measured {rows[-1]['method']} at {rows[-1]['shape']}", flush=True)
     print(f"\n{pd.DataFrame(rows).to_string(index=False)}\n")
     run = paper_run("cifar10", Compared("drl", True), **changes)

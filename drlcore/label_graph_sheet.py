@@ -13,14 +13,15 @@ from drlcore.model import EncoderModel
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
 
-IMAGES = 300
+IMAGES, CLASSES = 300, 10
 LABELS_PER_CLASS = 2
 NEIGHBOURS = 8  # of 300; the 50 of 50,000 would join everything to everything
 
 
 def label_graph_sheet(run: RunParameters, model: EncoderModel) -> Arrays:
-    """Labels spread over the first training images, before any fine-tuning.
+    """Labels spread over a few training images, before any fine-tuning.
 
+    The first of each class, as many of one as of another; of ten classes where there are more.
     Features are read at the encoder time that fine-tuning starts from.
 
     Returns:
@@ -30,18 +31,22 @@ def label_graph_sheet(run: RunParameters, model: EncoderModel) -> Arrays:
     from sklearn.manifold import TSNE
 
     dataset = load_dataset(run.dataset)
-    x, y = dataset.train.x[:IMAGES], dataset.train.y[:IMAGES].numpy()
+    n_classes = min(CLASSES, dataset.n_classes)
+    labels = dataset.train.y.numpy()
+    of_class = [np.flatnonzero(labels == c)[: IMAGES // n_classes] for c in range(n_classes)]
+    chosen = np.sort(np.concatenate(of_class))
+    x, y = dataset.train.x[chosen], labels[chosen]
     start = FineTuning.model_fields["t"].default
-    classifier = Classifier(model, dataset.n_classes, start, learn_t=False).eval()
+    classifier = Classifier(model, n_classes, start, learn_t=False).eval()
     device = next(model.parameters()).device
     with torch.no_grad():
         features = classifier.to(device).features(x.to(device)).cpu().numpy()
-    split = LabelSplit(n_labels=LABELS_PER_CLASS * dataset.n_classes)
-    labelled = label_split(y, split, dataset.n_classes)
+    split = LabelSplit(n_labels=LABELS_PER_CLASS * n_classes)
+    labelled = label_split(y, split, n_classes)
     given = np.full(len(y), -1)
     given[labelled] = y[labelled]
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     positions = TSNE(perplexity=20, init="pca", random_state=0).fit_transform(unit)
     edges = np.argwhere(np.triu(normalised_affinity(features, NEIGHBOURS).toarray()) > 0)
-    spread = pseudo_labels(features, labelled, y[labelled], dataset.n_classes, NEIGHBOURS)
+    spread = pseudo_labels(features, labelled, y[labelled], n_classes, NEIGHBOURS)
     return {"positions": positions, "edges": edges, "true": y, "given": given, "spread": spread}

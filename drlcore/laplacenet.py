@@ -50,9 +50,9 @@ class FineTuning(Parameters):
     mixup: Mixup = "off"
     encoder_time: EncoderTime = "learned"
     t: float = Field(default=0.5, gt=0, lt=1)
-    times: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (
-        0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99,
-    )  # fmt: skip
+    times: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99), min_length=1
+    )
     supervised_epochs: int = Field(default=10, ge=1)
     passes: int = Field(default=10, ge=1)
     steps: int = Field(default=250_000, ge=1)
@@ -80,8 +80,13 @@ class FineTuning(Parameters):
         """Both phases together, for ``n_images`` of which ``n_labels`` are labelled.
 
         Raises:
-            ParameterError: ``steps`` does not reach the end of the first second-phase epoch.
+            ParameterError: ``steps`` does not reach the end of the first second-phase epoch, or
+                there are too few images for ``n_labels`` or ``neighbours``.
         """
+        if n_images <= self.neighbours:
+            raise ParameterError(
+                f"neighbours = {self.neighbours}; allowed: below the number of images, {n_images}"
+            )
         of_epoch = (n_images - self.n_labels) // self.unlabelled
         if of_epoch < 1:
             raise ParameterError(
@@ -124,6 +129,7 @@ class Classifier(nn.Module):
         self.register_buffer("ends", torch.tensor([model.sde.t_min, model.sde.t_max]))
         self.embedding = copy.deepcopy(model.embedding)
         self.encoder = copy.deepcopy(model.encoder).requires_grad_(True)
+        self.encoder.head = None
         self.head = nn.Linear(self.encoder.n_features, n_classes)
         self.logit_t = nn.Parameter(
             torch.logit(torch.tensor(t)), requires_grad=learn_t and self.timed

@@ -7,7 +7,7 @@ unlabelled ones, strongly augmented, half a batch each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -47,6 +47,7 @@ def fine_tune(
     *,
     progress: bool = True,
     checkpoint_seconds: float = 20.0,
+    on_step: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Train a classifier on the first ``run.train_images`` images, few of them labelled.
 
@@ -59,13 +60,14 @@ def fine_tune(
     Args:
         model: the trained model of ``run``; left as it is.
         resume: where the state is kept, every ``checkpoint_seconds``.
+        on_step: called after each step with its number, counted from each start; may raise to stop.
 
     Returns:
         One row an epoch, columns ``COLUMNS``.
 
     Raises:
         ParameterError, DataError: labels or steps that do not fit the images.
-        TrainingError: the loss is not finite.
+        TrainingError: the loss or a weight is not finite.
         ArtefactError: ``resume`` is corrupt or of other data, or cannot be written.
     """
     torch.set_num_threads(run.threads)
@@ -82,13 +84,13 @@ def fine_tune(
         for t in settings.times[len(tried) :]:
             candidate = _Tuning(run, model, settings, dataset, t)
             for _ in range(settings.supervised_epochs):
-                candidate.epoch()
+                candidate.epoch(on_step)
             tried.append(candidate.accuracy(dataset.validation)[0])
             _save(resume, tuning, tried)
         tuning = _Tuning(run, model, settings, dataset, settings.times[int(np.argmax(tried))])
     bar.update(len(tuning.rows))
     while len(tuning.rows) < tuning.epochs:
-        tuning.epoch()
+        tuning.epoch(on_step)
         bar.update()
         if monotonic() - saved > checkpoint_seconds:
             _save(resume, tuning, tried)
@@ -133,11 +135,13 @@ class _Tuning:
         )
         self.rows: list[list[float]] = []
 
-    def epoch(self) -> None:
+    def epoch(self, on_step: Callable[[int], None] | None = None) -> None:
         """Train the next epoch, of the phase it belongs to, and add its row."""
         done, settings = len(self.rows), self.settings
+        steps = int(self.rows[-1][1]) if self.rows else 0
         seeds = np.random.SeedSequence([settings.seed, done])
         generator = torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
+        torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
         shares = np.random.default_rng(seeds)
         supervised = done < settings.supervised_epochs
         targets, right = (self.y, np.nan) if supervised else self._spread()
@@ -152,14 +156,17 @@ class _Tuning:
             x, y = self._batch(labelled, unlabelled, targets, generator)
             share = shares.beta(settings.mixup_alpha, settings.mixup_alpha) if mixup else 1.0
             losses.append(self._step(x, y, float(share), generator))
+            steps += 1
+            if on_step is not None:
+                on_step(steps)
         self.classifier.eval()
         loss = float(torch.stack(losses).mean())
-        if not np.isfinite(loss):
+        state = self.classifier.state_dict().values()
+        if not np.isfinite(loss) or not all(torch.isfinite(value).all() for value in state):
             raise TrainingError(
-                f"the loss is not finite in epoch {done + 1} of {self.run.title} with "
+                f"the loss or a weight is not finite in epoch {done + 1} of {self.run.title} with "
                 f"{settings.n_labels} labels; lower learning_rate"
             )
-        steps = len(batches) + (int(self.rows[-1][1]) if self.rows else 0)
         self.rows.append(
             [
                 done + 1, steps, self.optimiser.param_groups[0]["lr"], loss,

@@ -29,6 +29,11 @@ def label_graph() -> Iterator[ModuleType]:
     yield from benchmark("label_graph")
 
 
+@pytest.fixture(scope="module")
+def semi_supervised_size() -> Iterator[ModuleType]:
+    yield from benchmark("semi_supervised_size")
+
+
 def benchmark(name: str) -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(paths.root() / "benchmarks")
@@ -87,3 +92,31 @@ def test_both_ways_to_pseudo_labels_are_the_same_graph_and_labels(label_graph: M
     assert row["accuracy"] == round(float(np.mean(found == y)), 4) > 2 / label_graph.CLASSES
     assert row["seconds"] == pytest.approx(row["search"] + row["spread"] + row["align"], abs=0.02)
     assert 0 < row["before_GB"] <= row["peak_GB"] < 4
+
+
+def test_laplacenet_is_timed_with_the_paper_preset_s_settings(
+    semi_supervised_size: ModuleType,
+) -> None:
+    paper = PRESETS["paper"].semi_supervised
+    settings, run = semi_supervised_size.settings_of(3), semi_supervised_size.run_on("cifar10", 3)
+    few = {"n_labels", "supervised_epochs", "passes", "steps"}
+    assert settings == paper.fine_tuning.updated(**settings.model_dump(include=few))
+    assert (settings.batch_size, settings.copies, settings.neighbours) == (100, 3, 50)
+    assert (run.encoder, run.latent_dim, run.time_conditioned) == ("wrn-28-2", 128, True)
+    assert (settings.epochs(run.train_images), settings.supervised_steps) == (3, 3)
+
+
+def test_a_row_of_laplacenet_says_what_was_trained(
+    semi_supervised_size: ModuleType, paper_size: ModuleType
+) -> None:
+    settings = semi_supervised_size.settings_of(2).updated(
+        n_labels=20, passes=1, batch_size=10, copies=1, neighbours=5, steps=6
+    )
+    run = semi_supervised_size.run_on("cifar10", 2).updated(train_images=30)
+    data = paper_size.generated("cifar10", (3, 8, 8), 10)
+    row = semi_supervised_size.measure(run, data, settings, "cpu")
+    # As published: encoder, its scalar param_t, and the class head.
+    assert row["weights"] == 1_532_865 + 10 * 128 + 10
+    assert (row["shape"], row["views"], row["images"], row["device"]) == ("3x8x8", 10, 30, "cpu")
+    assert row["loss"] > 0 and np.isfinite(row["loss"])
+    assert min(row[k] for k in ("supervised_ms", "mixed_ms", "images_per_s", "peak_GB")) > 0

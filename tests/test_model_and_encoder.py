@@ -12,7 +12,15 @@ from scipy import stats
 from torch import Tensor, nn
 
 from drlcore.datasets import Dataset, load_dataset
-from drlcore.encoder import Code, CodeHead, ConvEncoder, FourierFeatures, MLPEncoder, TimeMix
+from drlcore.encoder import (
+    Code,
+    CodeHead,
+    ConvEncoder,
+    ConvNormEncoder,
+    FourierFeatures,
+    MLPEncoder,
+    TimeMix,
+)
 from drlcore.errors import ParameterError
 from drlcore.loss import DiffusionMethod, objective, score_error
 from drlcore.model import RepresentationModel
@@ -102,7 +110,7 @@ def test_fourier_features_are_x_then_sines_then_cosines():
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 13, 10), (1, 28, 28)])
-@pytest.mark.parametrize("encoder", [ConvEncoder, MLPEncoder])
+@pytest.mark.parametrize("encoder", [ConvEncoder, ConvNormEncoder, MLPEncoder])
 @pytest.mark.parametrize("probabilistic", [False, True])
 def test_small_encoders_take_any_image(shape, encoder, probabilistic):
     code = encoder(shape, 5, probabilistic)(torch.randn(2, *shape))
@@ -145,6 +153,58 @@ def test_features_of_a_small_encoder_are_silu_of_its_trunk(encoder, width):
     assert net.n_features == width
 
 
+@pytest.mark.parametrize("time_conditioned", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_features_of_the_encoder_with_batch_norm_layer_by_layer(time_conditioned, training):
+    """relu(norm(layer(h)) + W e + b), four times, in double precision."""
+    torch.manual_seed(0)
+    net = ConvNormEncoder((1, 8, 8), 3, embedding_dim=4 if time_conditioned else None).double()
+    with torch.no_grad():
+        for norm in net.norms:
+            for value in (norm.weight, norm.running_var):
+                value.uniform_(0.5, 2)
+            for value in (norm.bias, norm.running_mean):
+                value.uniform_(-1, 1)
+    statistics = [(norm.running_mean.clone(), norm.running_var.clone()) for norm in net.norms]
+    h = x0 = X0.double()
+    embedding = torch.randn(len(X0), 4, generator=seeded(), dtype=torch.float64)
+    features = net.train(training).features(x0, embedding if time_conditioned else None)
+
+    def channels(values: Tensor) -> Tensor:
+        return values[:, :, None, None] if h.ndim == 4 else values
+
+    for i, (layer, norm, (mean, var)) in enumerate(
+        zip(net.layers, net.norms, statistics, strict=True)
+    ):
+        if i < 3:
+            h = nn.functional.conv2d(h, layer.weight, layer.bias, stride=2, padding=1)
+        else:
+            h = h.flatten(1) @ layer.weight.T + layer.bias
+        if training:  # the batch's own
+            others = [d for d in range(h.ndim) if d != 1]
+            mean, var = h.mean(others), h.var(others, correction=0)
+        h = (h - channels(mean[None])) / channels(torch.sqrt(var + 1e-5)[None])
+        h = channels(norm.weight[None]) * h + channels(norm.bias[None])
+        if time_conditioned:
+            h = h + channels(embedding @ net.biases[i].weight.T + net.biases[i].bias)
+        h = h.clamp(min=0)
+    torch.testing.assert_close(features, h)
+    assert features.shape == (len(X0), net.n_features) == (len(X0), 128)
+
+
+@pytest.mark.parametrize("probabilistic", [False, True])
+def test_the_encoder_with_batch_norm_has_one_trunk_with_and_without_time(probabilistic):
+    nets = []
+    for embedding_dim in (None, 4):
+        torch.manual_seed(0)
+        nets.append(ConvNormEncoder((1, 8, 8), 3, probabilistic, embedding_dim).state_dict())
+    static, timed = nets
+    added = [f"biases.{i}.{part}" for i in range(4) for part in ("weight", "bias")]
+    assert set(timed) - set(static) == set(added) and set(static) <= set(timed)
+    for name in static:
+        assert torch.equal(static[name], timed[name]) or name.startswith("head")
+
+
 # How time gets into the small encoders.
 
 
@@ -185,7 +245,7 @@ def test_another_time_can_read_another_feature():
         assert not out[:, ignored].any()
 
 
-@pytest.mark.parametrize("encoder", [ConvEncoder, MLPEncoder])
+@pytest.mark.parametrize("encoder", [ConvEncoder, ConvNormEncoder, MLPEncoder])
 @pytest.mark.parametrize("probabilistic", [False, True])
 def test_small_encoders_read_the_embedding_from_the_first_step(encoder, probabilistic):
     """Codes depend on sigma, and not for every image alike."""

@@ -110,6 +110,27 @@ def test_interrupted_run_ends_on_the_same_bits(tmp_path: Path, at: int, method: 
     assert steps[0] == at + 1  # it went on, it did not start again
 
 
+@pytest.mark.parametrize("time_conditioned", [False, True])
+def test_an_interrupted_run_keeps_what_batch_norm_has_seen(
+    tmp_path: Path, time_conditioned: bool
+) -> None:
+    run = RUN.updated(encoder="conv-norm", steps=12, time_conditioned=time_conditioned)
+    whole = weights(run, tmp_path / "whole")
+    seen = [name for name in whole if name.startswith("encoder.norms.") and "running" in name]
+    fresh = build_model(run, DIGITS).state_dict()
+    assert len(seen) == 2 * 4 and not any(torch.equal(whole[n], fresh[n]) for n in seen)
+
+    def kill(step: int) -> None:
+        if step == 8:
+            raise Killed
+
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    with pytest.raises(Killed):
+        weights(run, folder, checkpoint_seconds=0, on_step=kill)
+    assert same(whole, weights(run, folder))
+
+
 CHILD = """
 import sys, torch
 from drlcore import training
