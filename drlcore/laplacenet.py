@@ -37,7 +37,8 @@ class FineTuning(Parameters):
             the labelled images.
         steps: optimiser steps in all; the second phase takes as many whole epochs as fit.
         batch_size: images a step; in the second phase half of them labelled.
-        copies: views of each image in a step.
+        copies: views of each image in a step. They pass the network together, and mixup mixes all
+            of them; the released code permutes each copy alike.
         neighbours, alpha: of the graph and of the spreading.
         mixup_alpha: l ~ Beta(mixup_alpha, mixup_alpha).
         learning_rate, momentum, weight_decay: Nesterov SGD; the rate falls by a cosine.

@@ -84,7 +84,7 @@ def fine_tune(
         for t in settings.times[len(tried) :]:
             candidate = _Tuning(run, model, settings, dataset, t)
             for _ in range(settings.supervised_epochs):
-                candidate.epoch(on_step)
+                candidate.epoch(on_step, evaluated=False)
             tried.append(candidate.accuracy(dataset.validation)[0])
             _save(resume, tuning, tried)
         tuning = _Tuning(run, model, settings, dataset, settings.times[int(np.argmax(tried))])
@@ -135,7 +135,7 @@ class _Tuning:
         )
         self.rows: list[list[float]] = []
 
-    def epoch(self, on_step: Callable[[int], None] | None = None) -> None:
+    def epoch(self, on_step: Callable[[int], None] | None = None, evaluated: bool = True) -> None:
         """Train the next epoch, of the phase it belongs to, and add its row."""
         done, settings = len(self.rows), self.settings
         steps = int(self.rows[-1][1]) if self.rows else 0
@@ -167,13 +167,10 @@ class _Tuning:
                 f"the loss or a weight is not finite in epoch {done + 1} of {self.run.title} with "
                 f"{settings.n_labels} labels; lower learning_rate"
             )
-        self.rows.append(
-            [
-                done + 1, steps, self.optimiser.param_groups[0]["lr"], loss,
-                float(self.classifier.t.detach()), right,
-                *self.accuracy(self.dataset.validation), *self.accuracy(self.dataset.test),
-            ]
-        )  # fmt: skip
+        t, rate = float(self.classifier.t.detach()), self.optimiser.param_groups[0]["lr"]
+        parts = (self.dataset.validation, self.dataset.test)
+        found = [a for part in parts for a in (self.accuracy(part) if evaluated else (np.nan,) * 2)]
+        self.rows.append([done + 1, steps, rate, loss, t, right, *found])
 
     def _supervised(self, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
         size, none = self.settings.batch_size, self.labelled[:0]

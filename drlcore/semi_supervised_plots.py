@@ -65,11 +65,17 @@ def accuracy_by_labels(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
     lines = [Line2D([], [], ls=ls, color="k", lw=1) for ls in ("-", "--")]
     axes[2].legend(lines, ["no mixup", "mixup"], loc="lower right")
     low = min(100 * ours.value.min(), theirs.accuracy.min())
-    top = min(100.0 - TOP, max(100 * ours.value.max(), theirs.accuracy.max()) + 0.2)
+    spread = (
+        ours.groupby(["method", "mixup", "n_labels"])
+        .value.agg(["mean", "std"])
+        .fillna(0)
+        .sum(axis=1)
+    )
+    top = min(100.0 - TOP, max(100 * ours.value.max(), 100 * spread.max(), theirs.accuracy.max()))
     axes[0].set_yscale("function", functions=(_log_error, _of_log_error))
     axes[0].set_yticks([t for t in ACCURACY_TICKS if low - 5 <= t <= top])
     axes[0].yaxis.set_minor_locator(NullLocator())
-    axes[0].set(ylabel="test accuracy, %", ylim=(low - 2, top))
+    axes[0].set(ylabel="test accuracy, %", ylim=(low - 2, top + 0.2 * (100 - top)))
     _arm_legend(figure, [m for m in ARMS if m in {*ours.method, *theirs.method}])
     return figure
 

@@ -466,7 +466,9 @@ def test_an_interrupted_fine_tuning_ends_on_the_same_bits(
     assert numbers == (once if encoder_time == "learned" else 3 * [1, 2, 3, 4] + once)[:at]
     calls: list[int] = []
     epoch = _Tuning.epoch
-    monkeypatch.setattr(_Tuning, "epoch", lambda self, on: (calls.append(1), epoch(self, on))[1])
+    monkeypatch.setattr(
+        _Tuning, "epoch", lambda self, *a, **k: (calls.append(1), epoch(self, *a, **k))[1]
+    )
     again = tune(tmp_path / "killed", **changes)
     assert len(calls) == left  # it went on, it did not start again
     pd.testing.assert_frame_equal(whole, again, check_exact=True)
