@@ -12,6 +12,8 @@ from drlcore import paths, results
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, SETTINGS, LatentSpace
 from drlcore.presets import PresetName
+from drlcore.run import RunParameters
+from drlcore.store import find
 
 PRESET: PresetName = "laptop"
 LIMIT_MB = 30
@@ -23,8 +25,9 @@ def publish() -> None:
     """Refresh ``data/artefacts``, ``notebooks`` and README's claims from the last laptop run.
 
     Committed are every product and history that a notebook reads, the run cards, and the weights
-    of the two DRL models that notebook 03 samples from, to play with. Figures and result tables
-    are already in place.
+    of the two DRL models that notebook 03 samples from, to play with. What was not computed here,
+    but committed before with the same parameters, stays; so does a notebook that was not executed.
+    Figures and result tables are already in place.
 
     Raises:
         ArtefactError: something has not been computed, or the artefacts exceed 30 MB.
@@ -35,18 +38,19 @@ def publish() -> None:
     for experiment in (cls(preset=PRESET) for cls in EXPERIMENTS.values()):
         for run in experiment.runs():
             for file in ("run.json", "history.csv"):
-                _copy(paths.runs() / run.key / file, staged)
+                _copy(run, file, staged)
         for product in experiment.products():
-            _copy(paths.runs() / product.run.key / product.file, staged)
+            _copy(product.run, product.file, staged)
     space = LatentSpace(preset=PRESET)
     for method, t_sampler in SETTINGS[:2]:
-        _copy(paths.runs() / space.sampler(method, t_sampler).key / "weights.safetensors", staged)
+        _copy(space.sampler(method, t_sampler), "weights.safetensors", staged)
     size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file()) / 1e6
     if size > LIMIT_MB:
         raise ArtefactError(f"the artefacts take {size:.1f} MB, at most {LIMIT_MB} are committed")
     shutil.rmtree(target, ignore_errors=True)
     staged.rename(target)
-    for name in EXPERIMENTS:
+    notebooks = [name for name in EXPERIMENTS if executed(PRESET, name).is_file()]
+    for name in notebooks:
         notebook = nbformat.read(executed(PRESET, name), as_version=4)
         notebook.metadata.pop("papermill", None)  # machine paths and times
         for cell in notebook.cells:
@@ -55,7 +59,7 @@ def publish() -> None:
         nbformat.write(notebook, paths.root() / "notebooks" / f"{name}.ipynb")
     readme = paths.root() / "README.md"
     readme.write_text(with_claims(readme.read_text(), results.read(PRESET, "claims")))
-    print(f"{size:.1f} MB of artefacts, {len(EXPERIMENTS)} notebooks")
+    print(f"{size:.1f} MB of artefacts, {len(notebooks)} notebooks")
 
 
 def with_claims(readme: str, claims: pd.DataFrame) -> str:
@@ -72,9 +76,10 @@ def executed(preset: str, notebook: str) -> Path:
     return paths.output() / "data" / "runs" / "notebooks" / preset / f"{notebook}.ipynb"
 
 
-def _copy(source: Path, staged: Path) -> None:
-    if not source.is_file():
-        raise ArtefactError(f"{source} is missing: run 'make reproduce' first")
-    target = staged / source.parent.name / source.name
+def _copy(run: RunParameters, file: str, staged: Path) -> None:
+    source = find(run, file)
+    if source is None:
+        raise ArtefactError(f"{file} of run {run.key} is missing: run 'make reproduce' first")
+    target = staged / run.key / file
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, target)

@@ -120,7 +120,7 @@ def test_every_arm_is_trained_at_each_budget_split_and_mixup(preset: str) -> Non
         for n in experiment.budgets(dataset)
         for seed in seeds
     }
-    per_split = 6 * 2 + 3 * len(numbers.less_compute) + 3 + 2
+    per_split = 6 * 2 + 3 * len(numbers.less_compute) + 3 + 1
     assert len(cells) == per_split * len(experiment.budgets(dataset)) * len(seeds)
     assert len({cell.product.name for cell in cells}) == len(cells)
     less = {(c.variant.method, c.settings.steps) for c in cells if c.settings.steps != steps}
@@ -143,7 +143,7 @@ def test_the_paper_s_grid_is_table_1_s_and_lists_itself_without_an_image(
         assert paper.images_of(dataset) == 45_000  # of 50,000; a tenth is for validation
         assert all(n % N_CLASSES[dataset] == 0 for n in budgets)
     cells = paper.cells()
-    assert len(cells) == (6 * 2 + 3 * 2 + 3 + 2) * (5 + 4 + 2)
+    assert len(cells) == (6 * 2 + 3 * 2 + 3 + 1) * (5 + 4 + 2)
     assert {cell.settings.steps for cell in cells} == {250_000, 100_000, 50_000}
     assert {(cell.run.encoder, cell.run.steps) for cell in cells} == {("wrn-28-2", 70_000)}
     published = FineTuning()
