@@ -40,6 +40,7 @@ def rows(values: Mapping[str, float | Sequence[float]], **about: Any) -> pd.Data
 
 def test_every_claim_reads_a_table_that_a_notebook_writes():
     written = {name for notebook in Verdicts.reads for name in EXPERIMENTS[notebook].writes}
+    written.remove("10_label_splits")  # which images were labelled: nothing is measured in it
     assert {claim.source for claim in CLAIMS} == written
     assert len({claim.claim for claim in CLAIMS}) == len(CLAIMS)
 

@@ -1,0 +1,76 @@
+"""What is published is what was computed; where nothing was, what is committed stays."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from drlcore import paths, publish
+from drlcore.errors import ArtefactError
+from drlcore.experiments import EXPERIMENTS, StartHere
+
+ROOT = paths.root()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the repository's committed results."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mnist").symlink_to(ROOT / "data" / "mnist")
+    for folder in ("data/artefacts", "data/results/laptop", "data/paper", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "README.md", tmp_path)
+    monkeypatch.setenv("DRLCORE_ROOT", str(tmp_path))
+    monkeypatch.delenv("DRLCORE_OUTPUT", raising=False)
+    monkeypatch.delenv("DRLCORE_ARTEFACTS", raising=False)
+    return tmp_path
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = [*(folder / "data" / "artefacts").rglob("*"), *(folder / "notebooks").glob("*.ipynb")]
+    files.append(folder / "README.md")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files if p.is_file()}
+
+
+def test_where_nothing_was_computed_nothing_changes(checkout: Path) -> None:
+    before = content(checkout)
+    assert len(before) > 500
+    publish.publish()
+    assert content(checkout) == before
+
+
+def test_what_was_computed_takes_the_place_of_what_is_committed(checkout: Path) -> None:
+    before = content(checkout)
+    run = EXPERIMENTS["10_semi_supervised"](preset="laptop").runs()[0]
+    name = f"data/artefacts/{run.key}/history.csv"
+    stale = checkout / "data" / "artefacts" / "0123456789ab" / "run.json"
+    stale.parent.mkdir()
+    stale.write_text("{}")
+    computed = checkout / "data" / "runs" / run.key / "history.csv"
+    computed.parent.mkdir(parents=True)
+    computed.write_text("step\n")
+    executed = publish.executed("laptop", StartHere.notebook)
+    executed.parent.mkdir(parents=True)
+    notebook = nbformat.read(ROOT / "notebooks" / f"{StartHere.notebook}.ipynb", as_version=4)
+    notebook.metadata["papermill"] = {"input_path": "/somewhere"}
+    notebook.cells[0].source += "\n\nNew."
+    nbformat.write(notebook, executed)
+    publish.publish()
+    after = content(checkout)
+    written = f"notebooks/{StartHere.notebook}.ipynb"
+    assert {k for k in after if after[k] != before.get(k)} == {name, written}
+    assert after.keys() == before.keys()  # no run that no notebook reads
+    assert after[name] == b"step\n"
+    assert b"New." in after[written] and b"/somewhere" not in after[written]
+
+
+def test_a_missing_product_is_named_and_nothing_is_lost(checkout: Path) -> None:
+    product = EXPERIMENTS["10_semi_supervised"](preset="laptop").products()[0]
+    (checkout / "data" / "artefacts" / product.name).unlink()
+    before = content(checkout)
+    with pytest.raises(ArtefactError, match=f"{product.file} of run {product.run.key} is missing"):
+        publish.publish()
+    assert content(checkout) == before
