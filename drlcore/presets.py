@@ -113,6 +113,20 @@ class Preset(TrainingPreset):
     products_per_job: int = Field(ge=1)
 
 
+# The authors' networks for CIFAR and mini-ImageNet, and how they are pretrained.
+_PAPER_METHODS: dict[str, Any] = {
+    "datasets": ("cifar10", "cifar100", "mini-imagenet"),
+    "weighting": "std2",
+    "encoder": "wrn-28-2",
+    "score_network": "ncsnpp-small",
+    "time_embedding": "gaussian_fourier",
+    "batch_size": 100,
+    "learning_rate": 2e-4,
+    "warmup_steps": 5000,
+    "ema_decay": 0.999,
+    "latent_dim": 128,
+}
+
 PRESETS: dict[PresetName, Preset] = {
     # Seconds: proves that everything runs. Its numbers mean nothing.
     "smoke": Preset(
@@ -215,17 +229,8 @@ PRESETS: dict[PresetName, Preset] = {
         monte_carlo=1_000_000,
         # The downstream experiments of the authors' later code (traj_drl).
         comparison=ComparisonPreset(
-            datasets=("cifar10", "cifar100", "mini-imagenet"),
-            weighting="std2",
-            encoder="wrn-28-2",
-            score_network="ncsnpp-small",
-            time_embedding="gaussian_fourier",
-            batch_size=100,
-            learning_rate=2e-4,
-            warmup_steps=5000,
-            ema_decay=0.999,
+            **_PAPER_METHODS,
             steps=250_000,
-            latent_dim=128,
             n_seeds=3,
             protocol=Protocol(
                 n_times=11, epochs=100, n_labels=(100, 1000, 10_000), draws=5, ablated=11
@@ -233,17 +238,8 @@ PRESETS: dict[PresetName, Preset] = {
         ),
         # Table 1; pretraining as the authors' semi-supervised code does it, in its 70,000 steps.
         semi_supervised=SemiSupervisedPreset(
-            datasets=("cifar10", "cifar100", "mini-imagenet"),
-            weighting="std2",
-            encoder="wrn-28-2",
-            score_network="ncsnpp-small",
-            time_embedding="gaussian_fourier",
-            batch_size=100,
-            learning_rate=2e-4,
-            warmup_steps=5000,
-            ema_decay=0.999,
+            **_PAPER_METHODS,
             steps=70_000,
-            latent_dim=128,
             n_seeds=5,
             fine_tuning=FineTuning(),
             less_compute=(0.2, 0.4),
