@@ -228,6 +228,7 @@ def without_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "checkout"
     (root / "data").mkdir(parents=True)
     (root / "data" / "mnist").symlink_to(paths.mnist())
+    (root / "data" / "paper").symlink_to(paths.paper())
     monkeypatch.setenv("DRLCORE_ROOT", str(root))
     monkeypatch.setenv("DRLCORE_OUTPUT", str(tmp_path / "out"))
     return root
