@@ -72,6 +72,27 @@ def load_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
         raise ArtefactError(f"{path} is corrupt ({error}); delete it and run again") from error
 
 
+def save_state(path: Path, tensors: Mapping[str, Tensor], data: str) -> None:
+    """Keep ``tensors``, the state of a computation on the data of checksum ``data``, atomically."""
+    save_tensors(path, {**tensors, "data": torch.tensor(list(data.encode()), dtype=torch.uint8)})
+
+
+def load_state(path: Path, data: str) -> dict[str, Tensor] | None:
+    """What ``save_state`` kept; None if it kept nothing.
+
+    Raises:
+        ArtefactError: it is corrupt, or of a computation on other data.
+    """
+    if not path.is_file():
+        return None
+    tensors = load_tensors(path)
+    if bytes(tensors["data"].tolist()).decode() != data:
+        raise ArtefactError(
+            f"{path} was begun on other data than is here now; delete it to start again"
+        )
+    return tensors
+
+
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Those of ``tensors`` whose name begins with ``prefix``, named without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -19,9 +19,9 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from drlcore.augmentation import MIRRORED, StrongView, WeakView
-from drlcore.checkpoint import load_optimiser, load_tensors, optimiser_tensors, save_tensors, under
+from drlcore.checkpoint import load_optimiser, load_state, optimiser_tensors, save_state, under
 from drlcore.datasets import Dataset
-from drlcore.errors import ArtefactError, TrainingError
+from drlcore.errors import TrainingError
 from drlcore.label_graph import pseudo_labels
 from drlcore.label_splits import LabelSplit, label_split
 from drlcore.laplacenet import Classifier, FineTuning
@@ -253,19 +253,14 @@ def _save(path: Path, tuning: _Tuning, tried: list[float]) -> None:
     tensors |= {f"sgd.{k}": v for k, v in optimiser_tensors(tuning.optimiser).items()}
     tensors["rows"] = torch.tensor(tuning.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
     tensors["tried"] = torch.tensor(tried, dtype=torch.float64)
-    tensors["data"] = torch.tensor(list(tuning.dataset.checksum.encode()), dtype=torch.uint8)
-    save_tensors(path, tensors)
+    save_state(path, tensors, tuning.dataset.checksum)
 
 
 def _load(path: Path, tuning: _Tuning) -> list[float]:
     """Put ``tuning`` where ``_save`` left it, if it did; the accuracies it kept."""
-    if not path.is_file():
+    tensors = load_state(path, tuning.dataset.checksum)
+    if tensors is None:
         return []
-    tensors = load_tensors(path)
-    if bytes(tensors["data"].tolist()).decode() != tuning.dataset.checksum:
-        raise ArtefactError(
-            f"{path} was begun on other data than is here now; delete it to start again"
-        )
     tuning.classifier.load_state_dict(under("model.", tensors))
     load_optimiser(tuning.optimiser, under("sgd.", tensors))
     tuning.rows = tensors["rows"].tolist()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 import pandas as pd
 
 from drlcore import paths
@@ -21,4 +24,9 @@ def published_table_1() -> pd.DataFrame:
     path = paths.paper() / "table_1.csv"
     if not path.is_file():
         raise DataError(f"{path} is absent: it is part of the repository, restore it from git")
-    return pd.read_csv(path)
+    return _read(path).copy()
+
+
+@lru_cache
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path)  # once: an experiment asks hundreds of times

@@ -12,9 +12,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from drlcore.baselines import BaselineModel, baseline_objective
-from drlcore.checkpoint import load_optimiser, load_tensors, optimiser_tensors, save_tensors, under
+from drlcore.checkpoint import load_optimiser, load_state, optimiser_tensors, save_state, under
 from drlcore.datasets import Dataset
-from drlcore.errors import ArtefactError, TrainingError
+from drlcore.errors import TrainingError
 from drlcore.label_splits import label_split
 from drlcore.loss import Loss, objective
 from drlcore.model import EncoderModel, with_score_network
@@ -161,8 +161,7 @@ class _ResumeState:
         generator: torch.Generator,
         data: str,
     ) -> None:
-        self.data = torch.tensor(list(data.encode()), dtype=torch.uint8)
-        self.tensors = folder / "resume.safetensors"
+        self.data, self.tensors = data, folder / "resume.safetensors"
         self.model, self.average = model, average
         self.optimiser, self.generator = optimiser, generator
         self.last_good: int | None = None
@@ -181,18 +180,13 @@ class _ResumeState:
         tensors["sums"] = sums
         tensors["rows"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(HISTORY))
         tensors["step"] = torch.tensor(step)
-        tensors["data"] = self.data
-        save_tensors(self.tensors, tensors)
+        save_state(self.tensors, tensors, self.data)
         self.last_good = step
 
     def load(self) -> tuple[int, list[list[float]], Tensor]:
-        if not self.tensors.is_file():
+        tensors = load_state(self.tensors, self.data)
+        if tensors is None:
             return 0, [], torch.zeros(3)
-        tensors = load_tensors(self.tensors)
-        if not torch.equal(tensors["data"], self.data):
-            raise ArtefactError(
-                f"{self.tensors} was begun on other data than is here now; delete it to start again"
-            )
         self.model.load_state_dict(under("model.", tensors))
         for name, value in under("average.", tensors).items():
             self.average[name].copy_(value)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from drlcore.claims.judge import FAILED, REPRODUCED, TREND, Claim, Finding, values
+from drlcore.claims.judge import Claim, Finding, some, values, verdict
 from drlcore.errors import DataError
 from drlcore.paired import best_time, combining_times, over_seeds
 
@@ -20,12 +20,6 @@ def _of(table: pd.DataFrame, method: str, time_conditioned: bool = False) -> pd.
     return table[(table.method == method) & (table.time_conditioned == time_conditioned)]
 
 
-def _some(table: pd.DataFrame) -> pd.DataFrame:
-    if table.empty:
-        raise DataError("no such rows")  # said as 'not run', never judged
-    return table
-
-
 def _best(table: pd.DataFrame, method: str, metric: str = ACCURACY) -> pd.Series[float]:
     """Test values of E(x0, t) at the time that is best on validation, by seed."""
     return best_time(_of(table, method, True), metric).set_index("seed").test
@@ -35,18 +29,11 @@ def _static(table: pd.DataFrame, method: str, metric: str = ACCURACY) -> pd.Seri
     """Test values of E(x0), which are the same at every time, by seed."""
     rows = _of(table, method)
     rows = rows[(rows.metric == metric) & (rows.split == "test")]
-    return values(_some(rows), t=rows.t.min())
+    return values(some(rows), t=rows.t.min())
 
 
 def _words(of_seeds: pd.Series[float]) -> str:
     return f"{of_seeds.mean():.3f}"
-
-
-def _verdict(reproduced: bool, trend: bool, n_seeds: int) -> str:
-    """One seed shows no spread: at best a trend."""
-    if reproduced and n_seeds > 1:
-        return REPRODUCED
-    return TREND if reproduced or trend else FAILED
 
 
 def _range_of(rows: pd.DataFrame, metric: str) -> str:
@@ -69,7 +56,7 @@ def _curve(table: pd.DataFrame) -> Finding:
         f"{high.knn_accuracy:.2f}, ink R2 {low.ink_r2:.2f} to {high.ink_r2:.2f}; rank correlation "
         f"with t {accuracy:.2f} and {ink:.2f}. With the paper's lambda, as few steps: "
         f"kNN accuracy {_range_of(paper, 'knn_accuracy')}, ink R2 {_range_of(paper, 'ink_r2')}",
-        _verdict(
+        verdict(
             accuracy >= 0.8 and ink <= -0.8,
             high.knn_accuracy > low.knn_accuracy and high.ink_r2 < low.ink_r2,
             n_seeds,
@@ -97,7 +84,7 @@ def _beats(
             + ", ".join(f"{m} {_words(theirs)}" for m, theirs in others.items())
             + f"; ahead of {len(ahead)} of {len(others)}, "
             f"beyond a 95 % interval of {len(beaten)}",
-            _verdict(len(beaten) == len(others), len(ahead) == len(others), len(ours)),
+            verdict(len(beaten) == len(others), len(ahead) == len(others), len(ours)),
             float(ours.std()),
             len(ours),
         )
@@ -108,12 +95,12 @@ def _beats(
 def _near_at_the_end(table: pd.DataFrame) -> Finding:
     rows = table[table.dataset == "mnist"]
     drl = _of(rows, "drl", True)
-    drl = _some(drl[(drl.metric == ACCURACY) & (drl.split == "test")])
+    drl = some(drl[(drl.metric == ACCURACY) & (drl.split == "test")])
     last = values(drl, t=drl.t.max())
     ae = _static(rows, "ae")
     return Finding(
         f"drl at t = 1 {_words(last)}, ae {_words(ae)}",
-        _verdict(bool(abs(last.mean() - ae.mean()) <= NEAR), False, len(last)),
+        verdict(bool(abs(last.mean() - ae.mean()) <= NEAR), False, len(last)),
         float(last.std()),
         len(last),
     )
@@ -127,7 +114,7 @@ def _simclr(table: pd.DataFrame) -> Finding:
     best = max(others, key=lambda m: others[m].mean())
     return Finding(
         f"simclr {_words(simclr)}, best of the others {best} {_words(others[best])}",
-        _verdict(bool(simclr.mean() > others[best].mean()), False, len(simclr)),
+        verdict(bool(simclr.mean() > others[best].mean()), False, len(simclr)),
         float(simclr.std()),
         len(simclr),
     )
@@ -136,8 +123,8 @@ def _simclr(table: pd.DataFrame) -> Finding:
 def _peak(table: pd.DataFrame) -> Finding:
     rows = _of(table[table.dataset == "mnist"], "drl", True)
     rows = rows[rows.metric == ACCURACY]
-    validation = _some(rows[rows.split == "validation"]).groupby("t").value.mean()
-    test = _some(rows[rows.split == "test"]).pivot_table(index="seed", columns="t", values="value")
+    validation = some(rows[rows.split == "validation"]).groupby("t").value.mean()
+    test = some(rows[rows.split == "test"]).pivot_table(index="seed", columns="t", values="value")
     peak = float(validation.idxmax())
     ends = [float(validation.index[0]), float(validation.index[-1])]
     inside = peak not in ends
@@ -145,7 +132,7 @@ def _peak(table: pd.DataFrame) -> Finding:
     return Finding(
         f"peak at t = {peak:.2f} (chosen on validation): {test[peak].mean():.3f} on test, against "
         f"{test[ends[0]].mean():.3f} and {test[ends[1]].mean():.3f} at the ends",
-        _verdict(
+        verdict(
             inside and all(d.low > 0 for d in above),
             inside and all(d.difference > 0 for d in above),
             len(test),
@@ -162,7 +149,7 @@ def _background(table: pd.DataFrame) -> Finding:
     return Finding(
         f"drl, each at its best t: background colour {_words(colour)} (chance 0.2), digit class "
         f"{_words(digit)} (chance 0.1), by nearest neighbours",
-        _verdict(bool(colour.mean() > max(0.9, digit.mean())), False, len(colour)),
+        verdict(bool(colour.mean() > max(0.9, digit.mean())), False, len(colour)),
         float(colour.std()),
         len(colour),
     )
@@ -170,7 +157,7 @@ def _background(table: pd.DataFrame) -> Finding:
 
 def _information(table: pd.DataFrame) -> Finding:
     rows = table[(table.metric == "nmi") & (table.method == "drl")]
-    far = _some(rows[rows.t != rows.t_j]).assign(distance=lambda r: (r.t - r.t_j).abs().round(6))
+    far = some(rows[rows.t != rows.t_j]).assign(distance=lambda r: (r.t - r.t_j).abs().round(6))
     by_distance = far.groupby("distance").value.mean()
     per_seed = [
         spearmanr(r.distance, r.value).statistic for _, r in far.groupby("seed") if len(r) > 2
@@ -182,7 +169,7 @@ def _information(table: pd.DataFrame) -> Finding:
         f"normalised mutual information {by_distance.iloc[0]:.2f} between neighbouring times, "
         f"{by_distance.iloc[-1]:.2f} between the first and the last; rank correlation with the "
         f"distance in t {falls:.2f}",
-        _verdict(falls <= -0.7, falls < 0, len(per_seed)),
+        verdict(falls <= -0.7, falls < 0, len(per_seed)),
         float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else float("nan"),
         int(rows.seed.nunique()),
     )
@@ -202,7 +189,7 @@ def _trajectory(table: pd.DataFrame) -> Finding:
             f"{name} {d.difference:+.3f} (95 % interval {d.low:+.3f} to {d.high:+.3f})"
             for name, d in found.items()
         ),
-        _verdict(best.low > 0, best.difference > 0, best.n),
+        verdict(best.low > 0, best.difference > 0, best.n),
         float(single.std()),
         best.n,
     )
@@ -218,7 +205,7 @@ def _another_sde(table: pd.DataFrame) -> Finding:
         "drl at its best t: "
         + ", ".join(f"{sde} {_words(ours)}" for sde, ours in under.items())
         + f"; {best} {_words(baselines[best])}",
-        _verdict(
+        verdict(
             all(d.low > 0 for d in other), all(d.difference > 0 for d in other), len(under["vp"])
         ),
         float(under["vp"].std()),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from drlcore.errors import DataError
+
 REPRODUCED, TREND, FAILED, ABSENT = "reproduced", "trend only", "did not reproduce", "not run"
 
 
@@ -37,6 +39,20 @@ class Claim:
     expected: str
     source: str
     find: Callable[[pd.DataFrame], Finding]
+
+
+def some(table: pd.DataFrame) -> pd.DataFrame:
+    """``table``, which has rows. Raises DataError if not: said as 'not run', never judged."""
+    if table.empty:
+        raise DataError("no such rows")
+    return table
+
+
+def verdict(reproduced: bool, trend: bool, n_seeds: int) -> str:
+    """One seed shows no spread: at best a trend."""
+    if reproduced and n_seeds > 1:
+        return REPRODUCED
+    return TREND if reproduced or trend else FAILED
 
 
 def values(table: pd.DataFrame, **where: object) -> pd.Series[float]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from drlcore.claims.judge import FAILED, REPRODUCED, TREND, Claim, Finding
+from drlcore.claims.judge import Claim, Finding, some, verdict
 from drlcore.errors import DataError
 from drlcore.paired import PairedDifference, over_seeds
 from drlcore.paper_tables import published_table_1
@@ -21,18 +21,12 @@ CELL = ["mixup", "n_labels"]
 
 def _paired(table: pd.DataFrame, method: str, baseline: str = "none") -> pd.DataFrame:
     """Rows of ``method`` beside ``baseline``, with their difference as ``gain``."""
-    rows = paired_accuracies(table[table.dataset == _some(table).dataset.iloc[0]], baseline)
-    return _some(rows[rows.method == method]).assign(gain=lambda r: r.value - r.baseline)
+    rows = paired_accuracies(table[table.dataset == some(table).dataset.iloc[0]], baseline)
+    return some(rows[rows.method == method]).assign(gain=lambda r: r.value - r.baseline)
 
 
 def _in_main_grid(rows: pd.DataFrame, *mixup: str) -> pd.DataFrame:
-    return _some(rows[in_main_grid(rows) & rows.mixup.isin(mixup)])
-
-
-def _some(rows: pd.DataFrame) -> pd.DataFrame:
-    if rows.empty:
-        raise DataError("no such rows")  # said as 'not run', never judged
-    return rows
+    return some(rows[in_main_grid(rows) & rows.mixup.isin(mixup)])
 
 
 def _by_split(rows: pd.DataFrame, column: str = "gain") -> pd.Series[float]:
@@ -63,14 +57,8 @@ def _words(d: PairedDifference) -> str:
     )
 
 
-def _verdict(reproduced: bool, trend: bool, n_splits: int) -> str:
-    if reproduced and n_splits > 1:
-        return REPRODUCED
-    return TREND if reproduced or trend else FAILED
-
-
 def _above(d: PairedDifference) -> str:
-    return _verdict(d.low > 0, d.difference > 0, d.n)
+    return verdict(d.low > 0, d.difference > 0, d.n)
 
 
 def _finding(measured: str, verdict: str, main: pd.Series[float]) -> Finding:
@@ -122,7 +110,7 @@ def _every_budget(method: str, *mixup: str) -> Callable[[pd.DataFrame], Finding]
         gain = _mean_gain(rows)
         return _finding(
             "; ".join(said) + f"; mean difference {_words(gain)} points",
-            _verdict(as_published and gain.low > 0, 2 * above > n_cells, gain.n),
+            verdict(as_published and gain.low > 0, 2 * above > n_cells, gain.n),
             _by_split(rows),
         )
 
@@ -149,7 +137,7 @@ def _largest_with_fewest(table: pd.DataFrame) -> Finding:
         main = _by_split(rows[few]) - _by_split(rows[~few])  # of VDRL in the end, as published
     return _finding(
         "; ".join(said),
-        _verdict(all(largest) and all(beyond), any(largest), len(main)),
+        verdict(all(largest) and all(beyond), any(largest), len(main)),
         main,
     )
 
@@ -159,18 +147,16 @@ def _little_compute(table: pd.DataFrame) -> Finding:
     rows = _paired(table, "drl")
     rows = rows[(rows.mixup == "off") & (rows.encoder_time == "learned")]
     rows = rows[rows.pretrained_on == "all"]
-    little = _some(rows[rows.compute < 1])
+    little = some(rows[rows.compute < 1])
     little = little[little.steps == little.groupby("n_labels").steps.transform("min")]
-    full = _some(rows[(rows.compute == 1) & rows.n_labels.isin(little.n_labels)])
+    full = some(rows[(rows.compute == 1) & rows.n_labels.isin(little.n_labels)])
     more = over_seeds(_by_split(little), _by_split(full))
     gain = _mean_gain(little)
     labels = ", ".join(map(str, sorted(little.n_labels.unique())))
     return _finding(
         f"{labels} labels: gain {_words(gain)} points with {100 * little.compute.mean():.0f} % of "
         f"the steps, {_words(_mean_gain(full))} with all; difference {_words(more)}",
-        _verdict(
-            gain.low > 0 and more.low > 0, gain.difference > 0 and more.difference > 0, more.n
-        ),
+        verdict(gain.low > 0 and more.low > 0, gain.difference > 0 and more.difference > 0, more.n),
         _by_split(little) - _by_split(full),
     )
 
@@ -183,7 +169,7 @@ def _no_gain(table: pd.DataFrame) -> Finding:
     return _finding(
         f"mean over {rows.n_labels.nunique()} numbers of labels: AE {_words(gain)} points; DRL "
         f"{_words(drl)}",
-        _verdict(bool(gain.low <= 0), gain.difference <= 0, gain.n),
+        verdict(bool(gain.low <= 0), gain.difference <= 0, gain.n),
         _by_split(rows),
     )
 
@@ -203,7 +189,7 @@ def _inconsistent(table: pd.DataFrame) -> Finding:
         f"against DRL without mixup in pretraining above in {above} and below in {below} of "
         f"{len(cells)} cells, beyond a 95 % interval in {clear}; mean difference "
         f"{_words(_mean_gain(rows))} points",
-        _verdict(both or (n > 1 and clear == 0), False, n),
+        verdict(both or (n > 1 and clear == 0), False, n),
         _by_split(rows),
     )
 
@@ -211,8 +197,8 @@ def _inconsistent(table: pd.DataFrame) -> Finding:
 def _labelled_subset(table: pd.DataFrame) -> Finding:
     rows = _paired(table, "drl")
     rows = rows[(rows.compute == 1) & (rows.mixup == "off") & (rows.encoder_time == "learned")]
-    subset = _some(rows[rows.pretrained_on == "labelled"])
-    every = _some(rows[(rows.pretrained_on == "all") & rows.n_labels.isin(subset.n_labels)])
+    subset = some(rows[rows.pretrained_on == "labelled"])
+    every = some(rows[(rows.pretrained_on == "all") & rows.n_labels.isin(subset.n_labels)])
     gain = _mean_gain(subset)
     labels = ", ".join(map(str, sorted(subset.n_labels.unique())))
     return _finding(
