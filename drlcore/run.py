@@ -50,6 +50,14 @@ SCORE_NETWORKS: dict[ScoreNetworkName, type] = {
     "mnist-paper": MNISTScoreNetwork,
     "ncsnpp-small": NCSNppSmall,
 }
+# Counts the changes in what a network trains to, so that weights of the old one are not taken for
+# the new one's: part of the key of every run that uses it.
+REVISIONS: dict[EncoderName | ScoreNetworkName, int] = {
+    "conv-norm": 1,  # running statistics are averaged with the weights
+    "wrn-28-2": 1,  # likewise
+    "mnist-paper": 1,  # encoder: SiLU before its dense layers, log variance from -5
+    "ncsnpp-small": 1,  # initial scale of the two ways z comes in
+}
 ENCODING: tuple[Method, ...] = ("drl", "vdrl", "drl-mixup")  # a score network given a code
 CONTRASTIVE: tuple[Method, ...] = ("simclr", "simclr-gauss")
 
@@ -158,7 +166,11 @@ class RunParameters(Parameters):
     @property
     def key(self) -> str:
         """12 hex digits that name the run in the store; any changed parameter changes them."""
-        return fingerprint(self.model_dump(mode="json"))
+        values = self.model_dump(mode="json")
+        used = {name: REVISIONS.get(name) for name in (self.encoder, self.score_network)}
+        if any(used.values()):
+            values["revisions"] = {name: number for name, number in used.items() if number}
+        return fingerprint(values)
 
     def second_stage(self, noise: NoiseRange, **changes: Any) -> RunParameters:
         """The run that keeps this one's encoder and trains a new score network on ``noise``.

@@ -46,6 +46,10 @@ def train(
     """Train ``model`` in place and leave the moving average (EMA) of its weights in it.
 
     Adam, linear warm-up, gradient clipping, EMA with decay min(ema_decay, (1+n)/(10+n)). The
+    running statistics of batch norm are averaged like the weights they belong to: left as they
+    are, averaged weights would be paired with the statistics of the last batches (with the paper's
+    momentum of 0.9, of the last one). The authors' EMA leaves them, and their downstream probes
+    take the encoder without EMA. The
     random stream is one CPU generator seeded by ``run.seed``; with the same parameters, data and
     machine the final weights are the same bits, also when a killed run is continued: the state
     is saved to ``folder`` every ``checkpoint_seconds``, and a later call resumes from it.
@@ -77,7 +81,8 @@ def train(
     if frozen_encoder and model.encoder is not None:
         model.encoder.requires_grad_(False)
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    average = {name: p.detach().clone() for name, p in trained.items()}
+    averaged = trained | _norm_statistics(model)
+    average = {name: value.detach().clone() for name, value in averaged.items()}
     optimiser = torch.optim.Adam(trained.values(), lr=run.learning_rate, fused=True)
     generator = torch.Generator().manual_seed(run.seed)
     torch.manual_seed(run.seed)  # dropout draws from the global generator
@@ -121,15 +126,15 @@ def train(
         optimiser.step()
         decay = min(run.ema_decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(average.values()), list(trained.values()), 1 - decay)
+            torch._foreach_lerp_(list(average.values()), list(averaged.values()), 1 - decay)
         if on_step is not None:
             on_step(step + 1)
         if monotonic() - saved > checkpoint_seconds and step + 1 < steps:
             state.save(step + 1, rows, sums)
             saved = monotonic()
     with torch.no_grad():
-        for name, parameter in trained.items():
-            parameter.copy_(average[name])
+        for name, value in averaged.items():
+            value.copy_(average[name])
     model.eval().requires_grad_(False)
     return pd.DataFrame(rows, columns=list(HISTORY)).astype({"step": int})
 
@@ -197,6 +202,12 @@ class _ResumeState:
             torch.cuda.set_rng_state(tensors["cuda_generator"])
         self.last_good = int(tensors["step"])
         return self.last_good, tensors["rows"].tolist(), tensors["sums"]
+
+
+def _norm_statistics(model: EncoderModel) -> dict[str, Tensor]:
+    """Running means and variances of batch norm, by name."""
+    ends = ("running_mean", "running_var")
+    return {name: value for name, value in model.named_buffers() if name.endswith(ends)}
 
 
 def _gradient_norm(trained: dict[str, torch.nn.Parameter], of_encoder: bool) -> float:
