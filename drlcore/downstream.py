@@ -12,7 +12,7 @@ from drlcore.datasets import load_dataset
 from drlcore.model import EncoderModel
 from drlcore.mutual_information import mutual_information_over_time
 from drlcore.neural_probe import ProbeTraining
-from drlcore.parameters import Parameters, fingerprint
+from drlcore.parameters import Parameters
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
 from drlcore.splits import Array
@@ -45,11 +45,6 @@ class Protocol(Parameters):
     n_labels: tuple[Annotated[int, Field(ge=1)], ...]
     draws: int = Field(ge=1)
     ablated: int = Field(ge=2)
-
-    @property
-    def key(self) -> str:
-        """6 hex digits that tell protocols apart in file names."""
-        return fingerprint(self.model_dump(mode="json"))[:6]
 
     @property
     def training(self) -> ProbeTraining:
