@@ -107,6 +107,7 @@ def read(path: Path, name: str) -> Dataset:
     for key, x in (("x_train", x_train), ("x_test", x_test)):
         _require_size(label, key, x)
     data = from_arrays(label, x_train, y_train, x_test, y_test, in_turn=True)
+    _require_colours(label, data)
     _require_enough(label, data)
     return replace(data, name=name)
 
@@ -126,6 +127,13 @@ def _require_size(label: str, key: str, x: Array) -> None:
         raise DataError(
             f"{label}: {key} holds images of shape {shape}; allowed: {SMALLEST_SIDE} x "
             f"{SMALLEST_SIDE} pixels or more, since views of them are blurred"
+        )
+
+
+def _require_colours(label: str, data: Dataset) -> None:
+    if data.shape[0] not in (1, 3):
+        raise DataError(
+            f"{label}: images have {data.shape[0]} channels; allowed: 1 or 3, which can be drawn"
         )
 
 

@@ -137,8 +137,8 @@ class Comparison(Experiment):
 
     @property
     def data_title(self) -> str:
-        """What figures call the first data set."""
-        return title(self.asked[0])
+        """What figures call the first data set that is there."""
+        return title(self.datasets[0])
 
     @property
     def datasets(self) -> list[str]:
