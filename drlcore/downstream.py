@@ -73,14 +73,15 @@ def probe_single_times(run: RunParameters, model: EncoderModel, protocol: Protoc
 def _budgets(y: Array, n_labels: tuple[int, ...]) -> list[int]:
     """Those of ``n_labels`` that hold as many of each class, and no more than there are.
 
-    If there is none, as with three classes and 100 labels, the nearest below the first, 99, so that
-    every data set has one.
+    If there is none, as with three classes and 100 labels, the nearest below the first, 99, and
+    one label a class at least, so that every data set has one.
     """
     of_class = np.bincount(y)
     n, fewest = len(of_class), int(of_class.min())
     found = [asked for asked in n_labels if asked % n == 0 and asked <= n * fewest]
-    below = n * min(n_labels[0] // n, fewest)
-    return found or [below for _ in n_labels[:1] if below]
+    if found or fewest == 0:
+        return found
+    return [n * min(max(asked // n, 1), fewest) for asked in n_labels[:1]]
 
 
 def probe_whole_trajectory(

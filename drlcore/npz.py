@@ -44,7 +44,7 @@ def read_npz(
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             held = [name.removesuffix(".npy") for name in archive.namelist()]
             if missing := [key for key in keys if f"{key}.npy" not in archive.namelist()]:
-                names = ", ".join(sorted(held)[:10]) or "none"
+                names = ", ".join(held[:10]) or "none"
                 raise DataError(f"{label}: lacks the arrays {', '.join(missing)}; it holds {names}")
             total = sum(_numbers(archive, key, label) for key in keys)
             size, unpacked = (path.stat().st_size, sum(m.file_size for m in archive.infolist()))

@@ -362,11 +362,11 @@ def test_own_images_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     np.savez_compressed(path, **arrays(), note=np.zeros(3))
     data = load_dataset(str(path))
-    assert data is load_dataset(str(path)) and data.name == str(path)
+    assert data is load_dataset(str(path)) and data.name == "mine"
     assert data.checksum == from_arrays("mine", **arrays()).checksum
-    np.savez_compressed(path, **arrays(y_test=np.zeros(10, int)))
+    np.savez_compressed(path, **arrays(y_test=np.arange(10) // 9))
     os.utime(path, (0, 0))
-    assert load_dataset(str(path)).test.y.sum() == 0  # read again
+    assert load_dataset(str(path)).test.y.sum() == 1  # read again
 
 
 def test_a_file_of_other_arrays_is_refused(tmp_path: Path) -> None:
@@ -398,5 +398,6 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
     else:
         with path.open("wb") as file:
             np.save(file, np.zeros(3))
-    with pytest.raises(DataError, match=r"mine\.npz: not a readable \.npz of plain arrays"):
+    message = "y_test has type object" if damage == "objects" else "not a readable .npz of plain"
+    with pytest.raises(DataError, match=re.escape(f"mine.npz: {message}")):
         load_dataset(str(path))

@@ -300,6 +300,15 @@ def test_the_first_so_many_images_of_each_part_are_of_all_classes(
             assert (torch.bincount(part.y[:n], minlength=3) - n * share).abs().max() < 2
 
 
+def test_classes_too_small_for_a_label_split_are_refused_at_once(tmp_path: Path) -> None:
+    y = np.repeat([0, 1, 2], [300, 300, 10])
+    x = np.random.default_rng(0).integers(0, 256, (len(y), 6, 5), np.uint8)
+    path = write(tmp_path / "rare.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    with pytest.raises(DataError, match="^rare: n_labels = .*class 2 has 9 of 549 images"):
+        SemiSupervised(preset="smoke", dataset=path)
+    assert Downstream(preset="smoke", dataset=path).datasets == [path]
+
+
 # Files that lie
 
 

@@ -120,7 +120,8 @@ class ImageExperiment(Experiment):
     """Base of experiments that train on images.
 
     Attributes:
-        dataset: a name of ``IMAGE_DATASETS``, or the path of an ``.npz`` file with your own images.
+        dataset: a name of ``IMAGE_DATASETS``, or the path of an ``.npz`` file with your own images,
+            kept as an absolute one.
         sde: ``ve`` (the paper's), ``vp`` or ``subvp``.
         sigma_min, sigma_max: the noise range, data units; images lie in [-1, 1].
         steps: training steps where codes are measured.

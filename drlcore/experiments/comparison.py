@@ -47,7 +47,7 @@ def _known_datasets(names: str) -> str:
     titles = [title(name) for name in found]
     if twice := [name for name in titles if titles.count(name) > 1]:
         raise ValueError(f"two data sets would both be called {twice[0]!r}; rename one file")
-    return ",".join(found)
+    return ", ".join(found)
 
 
 DatasetNames = Annotated[str, AfterValidator(_known_datasets)]
