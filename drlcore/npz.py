@@ -31,7 +31,7 @@ def read_npz(
     Args:
         path: the file.
         keys: names of the arrays, in the order to be returned.
-        largest: how many numbers they may hold together.
+        largest: how many numbers of up to 8 bytes they may hold together.
         label: what messages call the file.
 
     Raises:
@@ -71,7 +71,10 @@ def read_npz(
 
 
 def _numbers(archive: zipfile.ZipFile, key: str, label: str) -> int:
-    """How many numbers the header of an array claims, once its member is as long as that."""
+    """How many numbers the header of an array claims, once its member is as long as that.
+
+    One of 16 bytes counts twice.
+    """
     member = archive.getinfo(f"{key}.npy")
     if member.flag_bits & 1:
         raise DataError(f"{label}: {key} is encrypted; save it without a password")
@@ -88,7 +91,7 @@ def _numbers(archive: zipfile.ZipFile, key: str, label: str) -> int:
             f"{label}: the header of {key} names shape {shape} and type {dtype}, "
             f"{count * dtype.itemsize:,} bytes, but {stored:,} follow it"
         )
-    return count
+    return count * max(1, dtype.itemsize // 8)
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import math
 import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,9 +43,8 @@ def find(name: str) -> Path | None:
     """
     if not name:
         return None
-    places = (Path,) if Path(name).is_absolute() else (Path.cwd, paths.root)
-    for place in places:
-        path = place() / name
+    for place in _places(name):
+        path = place / name
         try:
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no name of a file
@@ -55,6 +56,13 @@ def find(name: str) -> Path | None:
         _require_npz(name, path, mode)
         return path.parent.resolve() / path.name
     return None
+
+
+def _places(name: str) -> Iterator[Path]:
+    yield Path.cwd()
+    if not Path(name).is_absolute():
+        with suppress(DataError):  # an installed package has no checkout
+            yield paths.root()
 
 
 def is_own(name: str) -> bool:

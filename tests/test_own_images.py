@@ -80,6 +80,15 @@ def test_a_path_is_looked_for_here_and_then_in_the_repository(
     assert LatentSpace.from_json(found.model_dump_json()) == found
 
 
+def test_without_a_checkout_only_the_current_folder_counts(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRLCORE_ROOT", str(own.parent / "nowhere"))
+    assert LatentSpace(dataset="mine.npz").dataset == str(own)
+    with pytest.raises(ParameterError, match=r"'dataset' = 'yours\.npz': known are"):
+        LatentSpace(dataset="yours.npz")
+
+
 def test_a_link_keeps_its_own_name(own: Path) -> None:
     (own.parent / "a8f3").write_bytes(own.read_bytes())
     (own.parent / "link.npz").symlink_to("a8f3")
@@ -402,6 +411,10 @@ def test_more_numbers_than_the_limit_are_refused_unread(tmp_path: Path) -> None:
     zipped(tmp_path / "many.npz")
     total = sum(array.size for array in images().values())
     assert len(read_npz(tmp_path / "many.npz", own_images.ARRAYS, total)) == 4
+    double = {key: array.astype(np.longdouble) for key, array in images().items()}
+    np.savez(tmp_path / "wide.npz", **double)
+    with pytest.raises(DataError, match=rf"{total * np.longdouble().itemsize // 8:,} numbers"):
+        read_npz(tmp_path / "wide.npz", own_images.ARRAYS, total)
     with pytest.raises(DataError, match=rf"{total:,} numbers .*allowed: {total - 1:,}"):
         read_npz(tmp_path / "many.npz", own_images.ARRAYS, total - 1)
     assert LARGEST * 4 == 2 * 2**30
