@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from PIL import Image
 
 from drlcore import paths
 from drlcore.datasets import (
@@ -32,6 +33,7 @@ from drlcore.datasets import (
 )
 from drlcore.errors import DataError, ParameterError
 from drlcore.factors import FACTORS, measure_factors
+from drlcore.image_files import read_image_folder
 
 Array = NDArray[Any]
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
@@ -259,6 +261,26 @@ def test_a_file_that_is_not_idx(tmp_path: Path, content: bytes, message: str) ->
     path.write_bytes(gzip.compress(content))
     with pytest.raises(DataError, match=message):
         read_idx(path)
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, array = tmp_path / "a.gz", np.zeros(1000, "u1")
+    path.write_bytes(gzip.compress(idx(array)))
+    monkeypatch.setattr("drlcore.idx._LARGEST", 1008)
+    np.testing.assert_array_equal(read_idx(path), array)
+    monkeypatch.setattr("drlcore.idx._LARGEST", 1007)
+    with pytest.raises(DataError, match="a.gz: unpacks to more than 1,007 bytes; expected MD5 0"):
+        read_idx(path, "0")
+
+
+def test_an_image_that_claims_too_much_is_refused_by_its_header(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    for side in (3000, 30_000):  # of the second Pillow says so itself
+        Image.new("1", (side, side)).save(tmp_path / "cat" / "a.png")
+        with pytest.raises(DataError, match=r"a\.png: (3000 x 3000 pixels|not a readable image)"):
+            read_image_folder(tmp_path, 84)
 
 
 # A user's own images

@@ -226,6 +226,12 @@ def test_every_name_is_checked_at_once(own: Path, cls: type[Experiment], place: 
         cls(preset="smoke", dataset=place.format("bad.npz"))
 
 
+@pytest.mark.parametrize("names", ["digits," * 10**6, "," * 10**6, "digits," * 9000 + "x"])
+def test_any_number_of_names_is_answered_at_once(names: str) -> None:
+    with pytest.raises(ParameterError, match="'dataset' = .*(allowed: up to|is neither)"):
+        Downstream(preset="smoke", dataset=names)
+
+
 def test_one_file_counts_once_and_titles_are_told_apart(own: Path) -> None:
     assert Downstream(preset="smoke", dataset=f"mine.npz,./mine.npz,{own}").asked == [str(own)]
     (own.parent / "sub").mkdir()

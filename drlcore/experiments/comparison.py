@@ -25,7 +25,7 @@ from drlcore.products import (
 from drlcore.run import RunParameters
 from drlcore.sde import SDEName
 
-_PATH = 4096  # characters, more than any system's path has
+_PATH, _NAMES = 2**12, 2**16  # characters: more than a path has, and more than anyone types
 
 
 def _split(names: str) -> Iterator[str]:
@@ -43,6 +43,8 @@ def _split(names: str) -> Iterator[str]:
 
 
 def _known_datasets(names: str) -> str:
+    if len(names) > _NAMES:
+        raise ValueError(f"{len(names)} characters; allowed: up to {_NAMES}")
     found = list(dict.fromkeys(image_dataset(name) for name in _split(names)))
     titles = [title(name) for name in found]
     if twice := [name for name in titles if titles.count(name) > 1]:
