@@ -102,7 +102,7 @@ def metrics(run: RunParameters) -> Product[pd.DataFrame]:
 
 
 def usage(run: RunParameters) -> Product[pd.DataFrame]:
-    """Loss with own, shuffled and constant code by level, see ``diagnostics.code_usage``."""
+    """Loss with the own code and with others in its place, see ``diagnostics.code_usage``."""
     return Product(run, "usage.csv", code_usage)
 
 
