@@ -349,45 +349,75 @@ def test_follows_code_measures_beyond_a_byte() -> None:
     assert results.follows_code(sheet).tolist() == [1]
 
 
-def test_notebook_03s_table_is_made_of_its_products(checkout: Path) -> None:
+def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path) -> None:
     """Every product is put in place by hand, so nothing trains and every number is known."""
-    space = LatentSpace(preset="smoke", dataset="digits")
+    space = LatentSpace(preset="smoke", dataset="digits", seed=3)
+    assert list(space.seeds) == [3, 4]
     steps = space.numbers.nfe_steps
-    for k, setting in enumerate(SETTINGS):
-        folder = store.folder(space.run(*setting))
-        put_product(folder, "metrics.csv", f"split,metric,value\ntest,knn_accuracy,0.{k + 1}\n")
-    for run, loss in ((space.run("drl", "uniform_t"), 0.3), (space.unconditional(), 0.6)):
-        table = f"sigma,z,loss\n0.1,own,{loss}\n0.1,shuffled,{2 * loss}\n7,own,{loss / 2}\n"
-        put_product(store.folder(run), "usage.csv", table)
-    for setting, share in zip(SETTINGS[:2], (False, True), strict=True):
-        sheet = swap_sheet(np.full((3, 4, 4), share))
-        _save(store.folder(space.sampler(*setting)), f"swapped_codes-{steps}", sheet)
-    for dimension in space.numbers.latent_dims:
-        sheet = {
-            "diversity": np.full(5, 1 / dimension, np.float32),
-            "error": np.full(5, 2 / dimension, np.float32),
-        }
-        _save(store.folder(space.of_dimension(dimension)), f"same_code-{steps}", sheet)
+    for seed in space.seeds:
+        settings = [space.run(*setting, seed) for setting in SETTINGS]
+        for k, run in enumerate(settings):
+            put_product(
+                store.folder(run), "metrics.csv", f"split,metric,value\ntest,knn_accuracy,0.{k}\n"
+            )
+        for k, run in enumerate([*settings, space.unconditional(seed)]):
+            losses = {"own": 0.1 * (k + 1), "shuffled": 0.2 * (k + 1), "same_class": 0.1 * (k + 1)}
+            rows = "".join(f"{s},{z},{v / s}\n" for s in (0.1, 7) for z, v in losses.items())
+            put_product(store.folder(run), "usage.csv", f"sigma,z,loss\n{rows}")
+        for setting, share in zip(SETTINGS[:2], (False, True), strict=True):
+            sheet = swap_sheet(np.full((3, 4, 4), share))
+            _save(store.folder(space.sampler(*setting, seed)), f"swapped_codes-{steps}", sheet)
+        for dimension in space.numbers.latent_dims:
+            sheet = {
+                "diversity": np.full(5, 1 / dimension, np.float32),
+                "error": np.full(5, seed / dimension, np.float32),
+            }
+            _save(store.folder(space.of_dimension(dimension, seed)), f"same_code-{steps}", sheet)
 
     table = results.write("smoke", "made", results.of_latent_space(space))
-    assert list(table.columns) == results.COLUMNS
-    assert not table.isna().any().any()
-    accuracy = table[table.metric == "knn_accuracy"].set_index(["method", "t_sampler"]).value
-    assert accuracy.to_dict() == {s: pytest.approx(0.1 * (k + 1)) for k, s in enumerate(SETTINGS)}
-    losses = table[table.metric.str.startswith("loss_")]
-    assert (losses.split == "validation").all()
-    own = losses[losses.metric == "loss_own"].set_index(["method", "sigma_max"]).value
+    assert list(table.columns) == [*results.COLUMNS, "at_sigma"]
+    assert not table[results.COLUMNS].isna().any().any()
+    assert (table.groupby(["metric", "seed"]).size().unstack().nunique(axis=1) == 1).all()
+    assert ((table.sigma_min == 0.01) & (table.sigma_max == 50)).all()  # trained on, everywhere
+    looked_at = table.metric.str.match("loss_|worth|kept_|follows_code")
+    assert (table.at_sigma.notna() == looked_at).all()
+    first = table[table.seed == 3]
+    accuracy = first[first.metric == "knn_accuracy"].set_index(["method", "t_sampler"]).value
+    assert accuracy.to_dict() == {s: pytest.approx(0.1 * k) for k, s in enumerate(SETTINGS)}
+    used = first[first.at_sigma.notna() & (first.split == "validation")]
+    by = ["method", "t_sampler", "at_sigma"]
+    own = used[used.metric == "loss_own"].set_index(by).value
     assert own.to_dict() == {
-        ("drl", 0.1): 0.3, ("drl", 7): 0.15, ("dsm", 0.1): 0.6, ("dsm", 7): 0.3,
-    }  # fmt: skip
-    assert losses[losses.metric == "loss_shuffled"].value.tolist() == [0.6, 1.2]
-    follows = table[table.metric == "follows_code"].set_index(["t_sampler", "sigma_max"]).value
+        (*setting, s): pytest.approx(0.1 * (k + 1) / s)
+        for k, setting in enumerate([*SETTINGS, ("dsm", "uniform_t")])
+        for s in (0.1, 7)
+    }
+    assert set(used[used.method == "dsm"].metric) == {"loss_own"}  # there is no code to change
+    with_code = used[used.method != "dsm"]
+    assert with_code[with_code.metric == "worth"].value.tolist() == pytest.approx([0.5] * 8)
+    assert with_code[with_code.metric == "kept_class"].value.tolist() == pytest.approx([1.0] * 8)
+    follows = first[first.metric == "follows_code"].set_index(["t_sampler", "at_sigma"]).value
     assert follows.to_dict() == {
         (t, s): float(t == "uniform_sigma") for _, t in SETTINGS[:2] for s in (0.5, 2.0, 10.0)
     }
-    for metric, times in (("sample_diversity", 1), ("sample_error", 2)):
-        spread = table[table.metric == metric].set_index("latent_dim").value
-        assert spread.to_dict() == {d: pytest.approx(times / d) for d in space.numbers.latent_dims}
+    for seed, rows in table.groupby("seed"):
+        for metric, times in (("sample_diversity", 1), ("sample_error", seed)):
+            spread = rows[rows.metric == metric].set_index("latent_dim").value
+            expected = {d: pytest.approx(times / d) for d in space.numbers.latent_dims}
+            assert spread.to_dict() == expected
+
+
+def test_a_code_worth_too_little_to_share_has_no_shares() -> None:
+    used = pd.DataFrame(
+        {
+            "sigma": [0.1, 0.1, 0.1],
+            "z": ["own", "shuffled", "same_ink"],
+            "loss": [1.0, 1.001, 1.0],
+        }
+    )
+    rows = results.of_usage(RUN, used)
+    assert set(rows.metric) == {"loss_own", "loss_shuffled", "loss_same_ink", "worth"}
+    assert not rows.isna().any().any()
 
 
 def _save(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
