@@ -39,13 +39,13 @@ METRIC_LABELS = {
     "digit_colour_accuracy": "digit colour accuracy",
     "background_colour_accuracy": "background colour accuracy",
 }
-METRIC_LABELS |= {
-    "worth": "worth: loss saved by the right code",
-    "kept_class": "share kept if only the class is right",
-}
-METRIC_LABELS |= {
-    f"kept_{factor}": f"share kept if only the {factor} is right"
-    for factor in ("ink", "thickness", "slant", "width", "height")
+# The headline says what its numbers are.
+DIAL_LABELS = {
+    "knn_accuracy": "class accuracy, by the nearest codes",
+    "ink_r2": "ink R²: share told of the variance of total ink",
+    "worth": "worth: share of the loss saved by the right code",
+    "kept_class": "share of the worth kept by the class alone",
+    "kept_ink": "share of the worth kept by the ink alone",
 }
 DIAL_COLOURS = {"knn_accuracy": "C0", "ink_r2": "C3"}
 PAID_COLOURS = {"worth": "0.2", "kept_class": "C0", "kept_ink": "C3"}
@@ -139,7 +139,7 @@ def code_scatter(ax: Axes, codes: np.ndarray, labels: np.ndarray, title: str = "
 
 
 def dial_figure(table: pd.DataFrame) -> Figure:
-    """What can be read from the code, what it is paid for, and the same reading for the ranges.
+    """What can be read from the code, what the loss pays for, and what ranges of noise teach.
 
     Left: class accuracy and ink R² against the single level trained at; dashed, an untrained
     encoder. Middle: what the code is worth to the score network, and the share of that which is
@@ -152,13 +152,13 @@ def dial_figure(table: pd.DataFrame) -> Figure:
             (method ``random``), with a column ``range`` that names the noise.
     """
     figure, (left, middle, right) = plt.subplots(
-        1, 3, figsize=(10.2, 3.3), sharey=True, gridspec_kw={"width_ratios": [1.5, 1.5, 1.15]}
+        1, 3, figsize=(10.2, 4.0), sharey=True, gridspec_kw={"width_ratios": [1.5, 1.5, 1.15]}
     )
     trained = table[table.method != "random"]
     single, ranges = (trained[(trained.t_sampler == "single") == one] for one in (True, False))
     probed = single[single.split == "test"]
-    _lines_over_sigma(left, probed, DIAL_COLOURS)
-    _lines_over_sigma(middle, single, PAID_COLOURS)
+    _lines_over_sigma(left, probed, DIAL_COLOURS, DIAL_LABELS)
+    _lines_over_sigma(middle, single, PAID_COLOURS, DIAL_LABELS)
     for ax in (left, right):
         _untrained(ax, table[table.method == "random"])
     left.set(title="what can be read from the code", ylabel="1 is perfect, 0 is nothing")
@@ -174,34 +174,33 @@ def dial_figure(table: pd.DataFrame) -> Figure:
     )
     right.set(title="read, trained on a range", xlim=(-0.5, len(names) - 0.5))
     for ax in (left, middle):
-        ax.set_xlabel("σ trained at: noise added to pixels in [-1, 1]")
+        ax.set_xlabel("σ trained at (noise added to pixels in [-1, 1])")
         _sigma_strip(ax)
-        ax.legend(fontsize=7)
+        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.2))
     return figure
 
 
 def dial_factors(single: pd.DataFrame) -> Figure:
     """R² of every measured factor, and class accuracy, against the level trained at.
 
-    Below each what the code is paid for it: the share of its worth kept when only that is right.
+    Below, what the code is paid for: the share of its worth kept when only that factor is right.
 
     Args:
         single: tidy results of the runs at a single level, test probes and usage.
     """
-    figure, axes = plt.subplots(2, 2, figsize=(8.2, 5.0), sharex=True, sharey="row")
+    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.0), sharex=True, sharey="row")
     fine = {"ink": "C3", "thickness": "C1"}
     layout = {"class": "C0", "slant": "C2", "width": "C4", "height": "C5"}
     read = single[single.split == "test"]
     for (above, below), colours in zip(axes.T, (fine, layout), strict=True):
         probes = {f"{f}_r2" if f != "class" else "knn_accuracy": c for f, c in colours.items()}
-        _lines_over_sigma(above, read, probes)
-        _lines_over_sigma(below, single, {f"kept_{f}": c for f, c in colours.items()})
+        _lines_over_sigma(above, read, probes, METRIC_LABELS)
+        _lines_over_sigma(below, single, {f"kept_{f}": c for f, c in colours.items()}, {})
         below.set_xlabel("σ trained at")
-        for ax in (above, below):
-            ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        above.legend()
     axes[0, 0].set(title="stroke", ylabel="read from the code")
     axes[0, 1].set(title="class and layout")
-    axes[1, 0].set(ylabel="share of the code's worth kept")
+    axes[1, 0].set(ylabel="share of the worth kept by it alone")
     return figure
 
 
@@ -210,18 +209,19 @@ def _over_seeds(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     return rows.groupby(by, sort=by == "sigma_max").value.agg(["mean", "std"]).fillna(0)
 
 
-def _lines_over_sigma(ax: Axes, table: pd.DataFrame, colours: Mapping[str, str]) -> None:
+def _lines_over_sigma(
+    ax: Axes, table: pd.DataFrame, colours: Mapping[str, str], labels: Mapping[str, str]
+) -> None:
     """Mean over seeds and a band of one standard deviation; a gap where a level has no value."""
     levels = np.unique(table.sigma_max)
     for metric, colour in colours.items():
         rows = _over_seeds(table[table.metric == metric], "sigma_max").reindex(levels)
         low, high = rows["mean"] - rows["std"], rows["mean"] + rows["std"]
-        ax.plot(levels, rows["mean"], color=colour, marker="o", label=METRIC_LABELS[metric])
+        ax.plot(levels, rows["mean"], color=colour, marker="o", label=labels.get(metric))
         ax.fill_between(levels, low, high, color=colour, alpha=0.2, lw=0)
     for end in (0, 1):
         ax.axhline(end, color="0.9", lw=0.8, zorder=0)
     ax.set_xscale("log")
-    ax.legend()
 
 
 def _untrained(ax: Axes, control: pd.DataFrame) -> None:
@@ -230,7 +230,7 @@ def _untrained(ax: Axes, control: pd.DataFrame) -> None:
     for metric, colour in DIAL_COLOURS.items():
         value = test[test.metric == metric].value
         mean, spread = value.mean(), value.std() if len(value) > 1 else 0.0
-        label = f"the same, untrained encoder: {mean:.2f}"
+        label = f"the same of an untrained encoder: {mean:.2f}"
         ax.axhline(mean, color=colour, ls="--", lw=1, label=label)
         ax.axhspan(mean - spread, mean + spread, color=colour, alpha=0.12, lw=0)
 
