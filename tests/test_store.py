@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from drlcore import paths, products, results, store
 from drlcore.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
-from drlcore.experiments import SETTINGS, Floor, LatentSpace
+from drlcore.experiments import SETTINGS, Floor, LatentSpace, NoiseDial
 from drlcore.gaussian_mixture import Estimate, Prop1
 from drlcore.noise_range import NoiseRange
 from drlcore.products import Product
@@ -405,6 +405,27 @@ def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path
             spread = rows[rows.metric == metric].set_index("latent_dim").value
             expected = {d: pytest.approx(times / d) for d in space.numbers.latent_dims}
             assert spread.to_dict() == expected
+
+
+def test_seeds_of_notebook_03_are_those_of_one_seed_each() -> None:
+    """So that what was trained for one seed is found, whichever seeds are asked for."""
+    three = LatentSpace(preset="laptop", seed=4, n_seeds=3)
+    alone = [LatentSpace(preset="laptop", seed=s, n_seeds=1) for s in (4, 5, 6)]
+    assert {r.key for r in three.runs()} == {r.key for one in alone for r in one.runs()}
+    assert three.run("drl", "uniform_t") == alone[0].run("drl", "uniform_t")
+    assert {p.run.key for p in three.products()} <= {r.key for r in three.runs()}
+
+
+def test_the_dials_control_is_untrained_and_measured_like_the_dial() -> None:
+    dial = NoiseDial(preset="smoke", latent_dim=3, lambda_z=0.1, n_seeds=2)
+    control = dial.control()
+    assert [(r.method, r.seed, r.latent_dim) for r in control] == [("random", s, 3) for s in (0, 1)]
+    assert {r.noise.t_sampler for r in control} == {"uniform_t"}
+    assert {r.encoder for r in control} == {r.encoder for r in dial.dial()}
+    probed = {p.run.key for p in dial.products() if p.file.startswith("metrics")}
+    used = {p.run.key for p in dial.products() if p.file.startswith("usage")}
+    assert {r.key for r in control} <= probed - used  # it has no loss to use a code for
+    assert {r.key for r in dial.dial() + dial.toy()} == used
 
 
 def test_a_code_worth_too_little_to_share_has_no_shares() -> None:
