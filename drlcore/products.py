@@ -119,9 +119,9 @@ def metrics(run: RunParameters) -> Product[pd.DataFrame]:
 
 
 def usage(run: RunParameters) -> Product[pd.DataFrame]:
-    """Loss with own, shuffled and constant code by level, see ``diagnostics.code_usage``."""
-    settings = {"levels": diagnostics.USAGE_LEVELS, "images": diagnostics.USAGE_IMAGES}
-    return Product(run, "usage", ".csv", diagnostics.code_usage, settings)
+    """Loss with the own code and with others in its place, see ``diagnostics.code_usage``."""
+    settings = {"levels": diagnostics.USAGE_LEVELS, "denoised": diagnostics.USAGE_DENOISED}
+    return Product(run, "usage", ".csv", diagnostics.code_usage, settings, version=2)
 
 
 def codes(run: RunParameters) -> Product[Arrays]:

@@ -12,6 +12,7 @@ import pandas as pd
 from drlcore import paths
 from drlcore.checkpoint import write_atomically
 from drlcore.datasets import title
+from drlcore.diagnostics import paid_for
 from drlcore.errors import ArtefactError
 from drlcore.experiments import SETTINGS, Compared, Floor, LatentSpace
 from drlcore.gaussian_mixture import Prop1
@@ -137,35 +138,53 @@ def of_gains(gains: pd.DataFrame, price: float) -> pd.DataFrame:
     return _of_levels(rows, "theory", "ve", 0)
 
 
+def of_usage(run: RunParameters, used: pd.DataFrame) -> pd.DataFrame:
+    """What the code of ``run`` is used for: a table of ``code_usage``, tidy.
+
+    Split ``validation``, and beside ``COLUMNS`` the column ``at_sigma``, the level looked at;
+    ``sigma_min`` and ``sigma_max`` are the levels trained on, as everywhere. Metrics:
+    ``loss_own``, ``loss_shuffled``, ``loss_constant``, ``loss_interpolated``, ``loss_same_class``,
+    ``loss_same_<factor>``, the losses; ``worth``, ``kept_class``, ``kept_<factor>``, what follows
+    from them, see ``paid_for``: ``kept_`` rows are left out where z is worth too little to share.
+    Factors of MNIST are those of ``drlcore.factors`` (``ink``, ...), of the toy set ``coarse``,
+    ``middle``, ``fine``. A model without a code has ``loss_own`` alone.
+    """
+    losses = used[used.z == "own"] if run.method == "dsm" else used
+    rows = losses.assign(metric="loss_" + losses.z, value=losses.loss)
+    if run.method != "dsm":
+        paid = paid_for(used).reset_index().melt("sigma", var_name="metric").dropna()
+        rows = pd.concat([rows, paid], ignore_index=True)
+    rows = rows.rename(columns={"sigma": "at_sigma"}).assign(split="validation")
+    return of_run(run, rows[["split", "metric", "value", "at_sigma"]])
+
+
 def of_latent_space(experiment: LatentSpace) -> list[pd.DataFrame]:
-    """Notebook 03's numbers: probes, losses by noise level, swapped codes, diversity."""
+    """Notebook 03's numbers, all seeds: probes, usage, swapped codes, diversity.
+
+    Usage (see ``of_usage``) is that of every setting, and of the model without a code (``dsm``).
+    ``follows_code`` has ``at_sigma``, the level that denoising started from.
+    """
     steps = experiment.numbers.nfe_steps
     tables = []
-    for method, t_sampler in SETTINGS:
-        run = experiment.run(method, t_sampler)
-        tables.append(of_run(run, metrics(run).load()))
-    for run in (experiment.run("drl", "uniform_t"), experiment.unconditional()):
-        used = usage(run).load()
-        table = used.assign(split="validation", metric="loss_" + used.z, value=used.loss)
-        about = of_run(run, table[["split", "metric", "value"]])
-        tables.append(about.assign(sigma_min=used.sigma, sigma_max=used.sigma))
-    for method, t_sampler in SETTINGS[:2]:
-        run = experiment.sampler(method, t_sampler)
-        follows = follows_code(swapped_codes(run, steps).load())
-        table = pd.DataFrame({"split": "test", "metric": "follows_code", "value": follows})
-        about = of_run(run, table.reset_index(drop=True))
-        tables.append(about.assign(sigma_min=follows.index, sigma_max=follows.index))
-    for dimension in experiment.numbers.latent_dims:
-        run = experiment.of_dimension(dimension)
-        sheet = same_code(run, steps).load()
-        table = pd.DataFrame(
-            {
+    for seed in experiment.seeds:
+        trained = [experiment.run(method, t_sampler, seed) for method, t_sampler in SETTINGS]
+        tables += [of_run(run, metrics(run).load()) for run in trained]
+        for run in (*trained, experiment.unconditional(seed)):
+            tables.append(of_usage(run, usage(run).load()))
+        for method, t_sampler in SETTINGS[:2]:
+            run = experiment.sampler(method, t_sampler, seed)
+            follows = follows_code(swapped_codes(run, steps).load())
+            rows = {"split": "test", "metric": "follows_code", "value": follows.to_numpy()}
+            tables.append(of_run(run, pd.DataFrame({**rows, "at_sigma": follows.index})))
+        for dimension in experiment.numbers.latent_dims:
+            run = experiment.of_dimension(dimension, seed)
+            sheet = same_code(run, steps).load()
+            rows = {
                 "split": "test",
                 "metric": ["sample_diversity", "sample_error"],
                 "value": [float(sheet["diversity"].mean()), float(sheet["error"].mean())],
             }
-        )
-        tables.append(of_run(run, table))
+            tables.append(of_run(run, pd.DataFrame(rows)))
     return tables
 
 
