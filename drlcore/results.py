@@ -12,11 +12,12 @@ import pandas as pd
 from drlcore import paths
 from drlcore.checkpoint import write_atomically
 from drlcore.errors import ArtefactError
-from drlcore.experiments import SETTINGS, Compared, Floor, LatentSpace
+from drlcore.experiments import SETTINGS, Compared, LatentSpace
 from drlcore.gaussian_mixture import Prop1
 from drlcore.paired import best_time
 from drlcore.products import Product, metrics, same_code, swapped_codes, usage
 from drlcore.run import RunParameters
+from drlcore.sde import SDEName
 from drlcore.sheets import Arrays
 
 COLUMNS = [
@@ -109,22 +110,29 @@ def best_times(table: pd.DataFrame, compared: Iterable[Compared], metric: str) -
 
 
 def of_floor(
-    experiment: Floor,
+    sde: SDEName,
+    seed: int,
     levels: Sequence[float],
     terms: Sequence[Prop1],
     floors: pd.DataFrame,
     gains: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Notebook 02's numbers, one row each; ``split`` is ``monte-carlo``."""
+    """Notebook 02's numbers of one seed, one row each; ``split`` is ``monte-carlo``.
+
+    Metrics, at level ``sigma_max``: ``dsm``, ``constant``, ``esm``, ``error`` and the control
+    ``error_without_constant`` of ``Prop1``, the two errors' ``<error>_standard_error``;
+    ``floor_<told>`` and ``gain_<factor>``, both with the control ``shuffled``, see ``toy.TOLD``.
+    """
     rows: list[tuple[float, str, float]] = []
     for sigma, term in zip(levels, terms, strict=True):
-        for name in ("dsm", "constant", "esm", "error"):
+        for name in ("dsm", "constant", "esm", "error", "error_without_constant"):
             rows.append((sigma, name, getattr(term, name).mean))
-        rows.append((sigma, "error_standard_error", term.error.standard_error))
+        for name in ("error", "error_without_constant"):
+            rows.append((sigma, f"{name}_standard_error", getattr(term, name).standard_error))
     for column in floors.columns:
         rows += [(s, f"floor_{column}", v) for s, v in floors[column].items() if column != "x0"]
     rows += [(r.sigma, f"gain_{r.factor}", r.gain) for r in gains.itertuples()]
-    return _of_levels(rows, "dsm", experiment.sde, experiment.seed)
+    return _of_levels(rows, "dsm", sde, seed)
 
 
 def of_gains(gains: pd.DataFrame, price: float) -> pd.DataFrame:

@@ -96,16 +96,17 @@ def time_grid(sde: SDE, n: int) -> tuple[Array, Array]:
 
     From t_min to t_max of the SDE, or between the ends of the t-sampler's window if it is
     narrower: outside of it a time-conditioned encoder was never trained. Under VE even spacing in
-    t is even spacing in log sigma.
+    t is even spacing in log sigma. After training at a single level, that one time: both (1,).
 
     Raises:
-        ParameterError: n < 2, or training at a single level, which leaves one time.
+        ParameterError: n < 2.
     """
     low, high = sde.noise.window
-    if n < 2 or low == high:
+    if n < 2:
         raise ParameterError(
-            f"n = {n} times over sigma in [{low:g}, {high:g}]: at least 2, over a range, are needed"
+            f"n = {n} times over sigma in [{low:g}, {high:g}]: at least 2 are needed"
         )
+    n = 1 if low == high else n
     ends = sde.t(torch.tensor([low, high], dtype=torch.float64))
     t = torch.linspace(float(ends[0]), float(ends[1]), n, dtype=torch.float64)
     return t.numpy(), sde.sigma(t).numpy()
