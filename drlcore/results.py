@@ -63,7 +63,8 @@ def of_run(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
 def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     """The tables of ``products`` under each other, with the columns that say which run each is of.
 
-    Adds ``time_conditioned``, whether the encoder is E(x0, t), and ``weighting``.
+    Adds ``time_conditioned``, whether the encoder is E(x0, t), and ``weighting``, which says
+    nothing about an untrained encoder or a baseline.
     """
     tables = [
         of_run(p.run, p.load()).assign(
@@ -74,8 +75,26 @@ def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def of_end(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
+    """The end of the curve: rows of ``gather`` at the last time alone, since codes E(x0) have none.
+
+    Adds ``steps``, the training length (0 for ``random``), and ``adam_epsilon``. What tells the
+    rows apart is ``method``, ``weighting``, ``adam_epsilon``, ``steps`` and ``seed``.
+    """
+    tables = []
+    for product in products:
+        run, table = product.run, gather([product])
+        steps = 0 if run.method == "random" else run.steps
+        last = table[table.t == table.t.max()]
+        tables.append(last.assign(steps=steps, adam_epsilon=run.adam_epsilon))
+    return pd.concat(tables, ignore_index=True)
+
+
 def of_information(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
-    """Mutual information between times, tidy: metric ``mi`` or ``nmi`` of times ``t``, ``t_j``."""
+    """Mutual information between times, tidy: metric ``mi`` or ``nmi`` of times ``t``, ``t_j``.
+
+    The rows of method ``random`` are the control.
+    """
     tables = []
     for product in products:
         pairs = product.load().rename(columns={"t_i": "t", "sigma_i": "sigma"})
