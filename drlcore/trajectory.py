@@ -96,17 +96,16 @@ def time_grid(sde: SDE, n: int) -> tuple[Array, Array]:
 
     From t_min to t_max of the SDE, or between the ends of the t-sampler's window if it is
     narrower: outside of it a time-conditioned encoder was never trained. Under VE even spacing in
-    t is even spacing in log sigma. After training at a single level, that one time: both (1,).
+    t is even spacing in log sigma.
 
     Raises:
-        ParameterError: n < 2.
+        ParameterError: n < 2, or training at a single level, which leaves one time.
     """
     low, high = sde.noise.window
-    if n < 2:
+    if n < 2 or low == high:
         raise ParameterError(
-            f"n = {n} times over sigma in [{low:g}, {high:g}]: at least 2 are needed"
+            f"n = {n} times over sigma in [{low:g}, {high:g}]: at least 2, over a range, are needed"
         )
-    n = 1 if low == high else n
     ends = sde.t(torch.tensor([low, high], dtype=torch.float64))
     t = torch.linspace(float(ends[0]), float(ends[1]), n, dtype=torch.float64)
     return t.numpy(), sde.sigma(t).numpy()
@@ -129,10 +128,17 @@ def trajectories(
 ) -> Trajectories:
     """Codes of ``dataset`` over ``time_grid``, those of train of the first ``train_images``.
 
+    Codes E(x0) of a model trained at a single level are given at that one time.
+
     Raises:
         ParameterError: see ``time_grid``.
     """
-    t, sigma = time_grid(model.sde, n_times)
+    level, high = model.sde.noise.window
+    if level == high and not model.time_conditioned:
+        sigma = np.array([level])
+        t = model.sde.t(torch.from_numpy(sigma)).numpy()
+    else:
+        t, sigma = time_grid(model.sde, n_times)
 
     def part(split: Split, n: int | None = None) -> CodeSplit:
         factors = {name: values[:n] for name, values in split.factors.items()}
