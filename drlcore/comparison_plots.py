@@ -119,6 +119,7 @@ def against_steps(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     figure, axes = plt.subplots(
         1, len(metrics), figsize=(2.5 * len(metrics) + 1.6, 2.5), squeeze=False
     )
+    lengths = sorted(set(table.steps[table.method != "random"]))
     ways = table[table.method == "drl"][["weighting", "adam_epsilon"]].drop_duplicates()
     for ax, metric in zip(axes[0], metrics, strict=True):
         rows = table[table.metric == metric]
@@ -131,6 +132,8 @@ def against_steps(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
                 label=f"drl, λ: {way.weighting}, ε = {way.adam_epsilon:g}", **style,
             )  # fmt: skip
         ax.set(title=_label(metric), xlabel="training steps", xscale="log")
+        ax.set_xticks(lengths, [f"{steps:.0f}" for steps in lengths])
+        ax.minorticks_off()
         ax.set_ylabel("on test images" if ax is axes[0, 0] else "")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
     return figure

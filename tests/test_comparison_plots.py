@@ -311,6 +311,7 @@ def test_against_steps_draws_each_way_and_the_untrained_level():
     assert len(looks) == len(lines)
     assert to_rgba(lines["ae"].get_color()) == colour("ae")
     assert left.get_xscale() == "log"
+    assert [text.get_text() for text in left.get_xticklabels()] == ["3", "48"]
     assert {name: data(line)[1] for name, line in labelled(right).items()} == {"ae": [0.25, 0.25]}
 
 

@@ -209,7 +209,7 @@ class CodeCurve(Comparison):
             return [run.updated(latent_dim=numbers.latent_dim, **changes) for run in runs]
 
         runs = []
-        for share in numbers.lengths:
+        for share in self.numbers.comparison.lengths:
             steps = max(1, round(share * (self.steps or numbers.steps)))
             for how in ENDS:
                 runs += static("drl", noise=end, steps=steps, **how)
