@@ -52,6 +52,7 @@ FIGURES: dict[str, dict[str, str]] = {
     "06_code_as_a_curve": {
         "code_curves": "trajectories t -> E(x0, t) in the plane, and the codes at four times",
         "curve_over_time": "class and detail along the curve",
+        "prop2_steps": "Prop. 2, the end of the curve against an autoencoder by training length",
     },
     "07_downstream": {
         "downstream_over_time": "ICML downstream figure: accuracy by encoder time, all methods",

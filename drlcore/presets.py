@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -60,9 +60,11 @@ class ComparisonPreset(MethodsPreset):
 
     Attributes:
         protocol: how codes are probed.
+        lengths: shares of ``steps`` that the end of the curve is trained for, ascending.
     """
 
     protocol: Protocol
+    lengths: tuple[Annotated[float, Field(gt=0)], ...] = (0.25, 1, 4)
 
 
 class SemiSupervisedPreset(MethodsPreset):
@@ -232,6 +234,7 @@ PRESETS: dict[PresetName, Preset] = {
             **_PAPER_METHODS,
             steps=250_000,
             n_seeds=3,
+            lengths=(1 / 16, 1 / 4, 1),
             protocol=Protocol(
                 n_times=11, epochs=100, n_labels=(100, 1000, 10_000), draws=5, ablated=11
             ),

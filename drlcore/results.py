@@ -14,11 +14,12 @@ from drlcore.checkpoint import write_atomically
 from drlcore.datasets import title
 from drlcore.diagnostics import paid_for
 from drlcore.errors import ArtefactError
-from drlcore.experiments import SETTINGS, Compared, Floor, LatentSpace
+from drlcore.experiments import SETTINGS, Compared, LatentSpace
 from drlcore.gaussian_mixture import Prop1
 from drlcore.paired import best_time
 from drlcore.products import Product, metrics, same_code, swapped_codes, usage
 from drlcore.run import RunParameters
+from drlcore.sde import SDEName
 from drlcore.sheets import Arrays
 
 COLUMNS = [
@@ -64,7 +65,8 @@ def of_run(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
 def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     """The tables of ``products`` under each other, with the columns that say which run each is of.
 
-    Adds ``time_conditioned``, whether the encoder is E(x0, t), and ``weighting``.
+    Adds ``time_conditioned``, whether the encoder is E(x0, t), and ``weighting``, which says
+    nothing about an untrained encoder or a baseline.
     """
     tables = [
         of_run(p.run, p.load()).assign(
@@ -75,8 +77,26 @@ def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def of_end(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
+    """The end of the curve: rows of ``gather`` at the last time alone, since codes E(x0) have none.
+
+    Adds ``steps``, the training length (0 for ``random``), and ``adam_epsilon``. What tells the
+    rows apart is ``method``, ``weighting``, ``adam_epsilon``, ``steps`` and ``seed``.
+    """
+    tables = []
+    for product in products:
+        run, table = product.run, gather([product])
+        steps = 0 if run.method == "random" else run.steps
+        last = table[table.t == table.t.max()]
+        tables.append(last.assign(steps=steps, adam_epsilon=run.adam_epsilon))
+    return pd.concat(tables, ignore_index=True)
+
+
 def of_information(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
-    """Mutual information between times, tidy: metric ``mi`` or ``nmi`` of times ``t``, ``t_j``."""
+    """Mutual information between times, tidy: metric ``mi`` or ``nmi`` of times ``t``, ``t_j``.
+
+    The rows of method ``random`` are the control.
+    """
     tables = []
     for product in products:
         pairs = product.load().rename(columns={"t_i": "t", "sigma_i": "sigma"})
@@ -111,22 +131,29 @@ def best_times(table: pd.DataFrame, compared: Iterable[Compared], metric: str) -
 
 
 def of_floor(
-    experiment: Floor,
+    sde: SDEName,
+    seed: int,
     levels: Sequence[float],
     terms: Sequence[Prop1],
     floors: pd.DataFrame,
     gains: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Notebook 02's numbers, one row each; ``split`` is ``monte-carlo``."""
+    """Notebook 02's numbers of one seed, one row each; ``split`` is ``monte-carlo``.
+
+    Metrics, at level ``sigma_max``: ``dsm``, ``constant``, ``esm``, ``error`` and the control
+    ``error_without_constant`` of ``Prop1``, the two errors' ``<error>_standard_error``;
+    ``floor_<told>`` and ``gain_<factor>``, both with the control ``shuffled``, see ``toy.TOLD``.
+    """
     rows: list[tuple[float, str, float]] = []
     for sigma, term in zip(levels, terms, strict=True):
-        for name in ("dsm", "constant", "esm", "error"):
+        for name in ("dsm", "constant", "esm", "error", "error_without_constant"):
             rows.append((sigma, name, getattr(term, name).mean))
-        rows.append((sigma, "error_standard_error", term.error.standard_error))
+        for name in ("error", "error_without_constant"):
+            rows.append((sigma, f"{name}_standard_error", getattr(term, name).standard_error))
     for column in floors.columns:
         rows += [(s, f"floor_{column}", v) for s, v in floors[column].items() if column != "x0"]
     rows += [(r.sigma, f"gain_{r.factor}", r.gain) for r in gains.itertuples()]
-    return _of_levels(rows, "dsm", experiment.sde, experiment.seed)
+    return _of_levels(rows, "dsm", sde, seed)
 
 
 def of_gains(gains: pd.DataFrame, price: float) -> pd.DataFrame:

@@ -60,6 +60,34 @@ def test_gathered_rows_say_whose_they_are() -> None:
     assert found.time_conditioned.tolist() == [True, True, False]
 
 
+# The end of the curve.
+
+
+def test_the_end_has_one_row_a_metric_and_says_how_each_code_was_trained() -> None:
+    end = RUN.updated(noise=NoiseRange().single(50.0), steps=300)
+    runs = [
+        end,
+        end.updated(adam_epsilon=1e-15, weighting="std2"),
+        end.updated(weighting="edm", seed=1),
+        RUN.updated(method="ae", steps=1200),
+        RUN.updated(method="random", steps=1200),
+    ]
+    columns = ["t", "sigma", "split", "metric", "value"]
+    once = [(1.0, 50.0, "test", "a", 2.0), (1.0, 50.0, "validation", "a", 3.0)]
+    before = [(0.5, 1.0, "test", "a", 2.0), (0.5, 1.0, "validation", "a", 3.0)]
+    tables = [pd.DataFrame(once, columns=columns)] * 3
+    tables += [pd.DataFrame(before + once, columns=columns)] * 2  # a baseline is told at all times
+    found = results.of_end(stored(r, t) for r, t in zip(runs, tables, strict=True))
+    assert found.index.tolist() == list(range(10))
+    assert (found.t == 1).all() and found.value.tolist() == [2.0, 3.0] * 5
+    of_run = found[found.split == "test"]
+    assert of_run.run.tolist() == [run.key for run in runs]
+    assert of_run.steps.tolist() == [300, 300, 300, 1200, 0]
+    assert of_run.adam_epsilon.tolist() == [1e-8, 1e-15, 1e-8, 1e-8, 1e-8]
+    assert of_run.weighting.tolist() == [run.weighting for run in runs]
+    assert not of_run.time_conditioned.any()
+
+
 # Information.
 
 

@@ -382,6 +382,20 @@ def test_a_single_level_leaves_no_curve_to_probe() -> None:
         downstream.curves(run, untrained(run), PROTOCOL)
 
 
+@pytest.mark.parametrize("level", [0.5, 50.0])
+def test_a_static_code_trained_at_a_single_level_is_probed_once(level: float) -> None:
+    run = RUN.updated(noise=NoiseRange().single(level), time_conditioned=False)
+    table = downstream.probe_single_times(run, untrained(run), PROTOCOL)
+    assert set(table.sigma) == {level}
+    assert table.t.unique() == pytest.approx(np.log(level / 0.01) / np.log(5000))
+    assert not table.duplicated(["split", "metric"]).any()
+    # The same code over a range is probed alike, told at every time of it.
+    whole = RUN.updated(time_conditioned=False)
+    over = downstream.probe_single_times(whole, untrained(whole), PROTOCOL)
+    expected = over[over.t == over.t.max()].set_index(["split", "metric"]).value
+    pd.testing.assert_series_equal(table.set_index(["split", "metric"]).value, expected)
+
+
 def test_the_smoke_experiment_s_products_come_out_on_a_user_s_own_images(
     output: Path, tmp_path: Path
 ) -> None:

@@ -73,6 +73,14 @@ class Compared(NamedTuple):
 
 
 CURVES = (Compared("drl", True), Compared("vdrl", True))
+UNTRAINED_CURVE = Compared("random", True)  # the control of what is read from CURVES
+# How DRL is trained at sigma_max alone: lambda, and what Adam adds to the root mean square of a
+# gradient. Under std2 the gradients there lie within a few orders of Adam's usual 1e-8.
+ENDS: tuple[dict[str, Any], ...] = (
+    {"weighting": "std2"},
+    {"weighting": "std2", "adam_epsilon": 1e-15},
+    {"weighting": "edm"},
+)
 METHODS = (
     *CURVES,
     Compared("drl", False),
@@ -194,24 +202,52 @@ class CodeCurve(Comparison):
     """Notebook 06: E(x0, t), one encoder that holds the whole dial.
 
     A code of two dimensions, so that it must choose and can be drawn. DRL is trained under both
-    weightings, the paper's ``std2`` and ``edm``.
+    weightings, the paper's ``std2`` and ``edm``; the control is an untrained E(x0, t).
+
+    The end of the curve is another question, put to codes of the preset's size: E(x0) trained by
+    DRL at ``sigma_max`` alone against an autoencoder, at several training lengths.
+
+    Attributes:
+        latent_dim: of the curve; None takes the preset's.
     """
 
     notebook = "06_code_as_a_curve"
     writes = (notebook,)
     latent_dim: int | None = Field(default=2, ge=2)
 
-    def runs(self) -> list[RunParameters]:
+    def along_curve(self) -> list[RunParameters]:
+        """E(x0, t): DRL and VDRL, DRL under the other weighting, and untrained."""
         other: Weighting = "edm" if self.weighting_used == "std2" else "std2"
         runs = [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
         drl = self.per_seed(CURVES[0], self.asked[0])
-        return runs + [run.updated(weighting=other) for run in drl]
+        runs += [run.updated(weighting=other) for run in drl]
+        return runs + self.per_seed(UNTRAINED_CURVE, self.asked[0])
+
+    def at_end(self) -> list[RunParameters]:
+        """E(x0): DRL at ``sigma_max`` alone in the ways of ``ENDS``, the autoencoder, untrained."""
+        numbers, dataset = self.numbers_compared, self.asked[0]
+        end = self.noise.single(self.sigma_max)
+
+        def static(method: Method, **changes: Any) -> list[RunParameters]:
+            runs = self.per_seed(Compared(method, False), dataset)
+            return [run.updated(latent_dim=numbers.latent_dim, **changes) for run in runs]
+
+        runs = []
+        for share in self.numbers.comparison.lengths:
+            steps = max(1, round(share * (self.steps or numbers.steps)))
+            for how in ENDS:
+                runs += static("drl", noise=end, steps=steps, **how)
+            runs += static("ae", steps=steps)
+        return [*dict.fromkeys(runs), *static("random")]
+
+    def runs(self) -> list[RunParameters]:
+        return self.along_curve() + self.at_end()
 
     def products(self) -> list[Product[Any]]:
-        runs = self.runs()
+        drawn = [run for run in self.along_curve() if run.method != "random"]
         return [
-            *[single_times(run, self.protocol) for run in runs],
-            *[curves(run, self.protocol) for run in runs if run.seed == self.seeds[0]],
+            *[single_times(run, self.protocol) for run in self.runs()],
+            *[curves(run, self.protocol) for run in drawn if run.seed == self.seeds[0]],
         ]
 
 
@@ -235,20 +271,33 @@ class Downstream(Comparison):
 
 
 class Trajectory(Comparison):
-    """Notebook 08: what the times share, and what they tell together."""
+    """Notebook 08: what the times share, and what they tell together.
+
+    What times share is measured of an untrained E(x0, t) too: its codes at two times are alike
+    without any training.
+    """
 
     notebook = "08_trajectory"
     writes = (notebook,)
 
-    def runs(self) -> list[RunParameters]:
+    def trained(self) -> list[RunParameters]:
+        """DRL and VDRL."""
         return [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
 
+    def untrained(self) -> list[RunParameters]:
+        """The control."""
+        return self.per_seed(UNTRAINED_CURVE, self.asked[0])
+
+    def runs(self) -> list[RunParameters]:
+        return self.trained() + self.untrained()
+
     def products(self) -> list[Product[Any]]:
-        return [
+        probed = [
             product(run, self.protocol)
-            for product in (single_times, whole_trajectory, shared_information)
-            for run in self.runs()
+            for product in (single_times, whole_trajectory)
+            for run in self.trained()
         ]
+        return probed + [shared_information(run, self.protocol) for run in self.runs()]
 
 
 class SDEAblation(Comparison):
