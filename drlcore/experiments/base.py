@@ -5,6 +5,8 @@ The field names are the allowed parameter names; ``None`` means the preset's num
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -15,7 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from drlcore.datasets import DATASETS, require
 from drlcore.noise_range import NoiseRange
-from drlcore.parameters import Parameters
+from drlcore.parameters import Parameters, fingerprint
 from drlcore.presets import PRESETS, Preset, PresetName
 from drlcore.products import Product
 from drlcore.run import RunParameters
@@ -39,6 +41,9 @@ def _known_dataset(name: str) -> str:
 
 
 ImageDataset = Annotated[str, AfterValidator(_known_dataset)]
+
+# Longest name of a folder that is made of parameters; file systems end at 255 bytes.
+_LONGEST = 100
 
 # Names IPython puts into every notebook's namespace.
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
@@ -78,6 +83,31 @@ class Experiment(Parameters):
                 and not isinstance(value, ModuleType)
             }
         )
+
+    @property
+    def place(self) -> str:
+        """Folder of ``data/results`` and of ``figures`` that this experiment writes to.
+
+        The reference, ``<preset>``, is written by the batch run alone, which says so by
+        ``$DRLCORE_REFERENCE``, and with default parameters alone. All else is the user's own:
+        ``mine/<preset>``, followed by ``-<name>=<value>`` for each changed parameter. A data file
+        stands there by its name. Where that would be long or odd, a fingerprint of the values
+        follows.
+        """
+        changed = self.model_dump(mode="json", exclude_defaults=True, exclude={"preset"})
+        if not changed:
+            return self.preset if os.environ.get("DRLCORE_REFERENCE") else f"mine/{self.preset}"
+        exact = {k: data_sets(v) if k == "dataset" else [str(v)] for k, v in changed.items()}
+        files = [each for values in exact.values() for each in values if isinstance(each, Path)]
+        told = [
+            f"{name}={','.join(v.stem if isinstance(v, Path) else v for v in values)}"
+            for name, values in exact.items()
+        ]
+        wanted = "-".join([self.preset, *told])
+        safe = re.sub(r"[^A-Za-z0-9._,=+-]", "_", wanted)[:_LONGEST]
+        if files or safe != wanted:
+            safe += "-" + fingerprint({name: list(map(str, v)) for name, v in exact.items()})[:8]
+        return f"mine/{safe}"
 
     @property
     def numbers(self) -> Preset:
@@ -154,6 +184,17 @@ class ImageExperiment(Experiment):
             "width": numbers.sampler_width,
             "steps": self.sampler_steps or numbers.sampler_steps,
         }
+
+
+def data_sets(text: str) -> list[str | Path]:
+    """The names in ``text``, and the absolute paths of a user's own."""
+
+    def own(name: str) -> bool:
+        return name not in DATASETS and Path(name).exists()
+
+    if own(text):
+        return [Path(text).resolve()]
+    return [Path(n).resolve() if own(n) else n for n in map(str.strip, text.split(","))]
 
 
 def _batched(runs: list[RunParameters], size: int) -> Iterator[list[RunParameters]]:
