@@ -10,7 +10,6 @@ import sys
 
 from drlcore import paths
 from drlcore.errors import DataError
-from drlcore.experiments.base import data_sets
 
 OPTIONS = (
     "--rerun-incomplete --keep-incomplete --keep-going --rerun-triggers mtime params input "
@@ -38,22 +37,25 @@ def main(arguments: list[str]) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     os.set_inheritable(lock, True)  # snakemake holds it on
-    os.environ |= {"DRLCORE_OUTPUT": str(output), "PYTHONUTF8": "1"}  # whatever the locale
+    os.environ |= {"DRLCORE_OUTPUT": str(output), "PYTHONUTF8": "1"}  # in any locale
     command = [sys.executable, "-m", "snakemake", *OPTIONS, "--snakefile", str(root / "Snakefile")]
-    command += ["--directory", str(output), *map(_absolute, arguments)]
+    command += ["--directory", str(output), *map(_as_yaml, arguments)]
     sys.stdout.flush()
     os.execv(sys.executable, command)
 
 
-def _absolute(setting: str) -> str:
-    """``dataset=<files>`` with their whole paths, for jobs run elsewhere; a YAML string."""
+def _as_yaml(setting: str) -> str:
+    """``dataset=<name>`` as a YAML string, which snakemake reads; the whole path of a file.
+
+    Jobs run in other folders than this process. A path may hold what YAML takes for its own.
+    """
     name, _, value = setting.partition("=")
     if name != "dataset":
         return setting
-    whole = ",".join(map(str, data_sets(value)))
-    text = os.fsencode(whole).decode("utf-8", "surrogateescape")
-    quoted = (c if c.isascii() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
-    return f'dataset="{"".join(quoted)}"'
+    whole = os.path.abspath(value) if os.path.isfile(value) else value
+    text = os.fsencode(whole).decode("utf-8", "surrogateescape")  # whatever the locale
+    escaped = (c if c.isascii() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
+    return f'dataset="{"".join(escaped)}"'
 
 
 if __name__ == "__main__":

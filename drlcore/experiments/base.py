@@ -97,16 +97,14 @@ class Experiment(Parameters):
         changed = self.model_dump(mode="json", exclude_defaults=True, exclude={"preset"})
         if not changed:
             return self.preset if os.environ.get("DRLCORE_REFERENCE") else f"mine/{self.preset}"
-        exact = {k: data_sets(v) if k == "dataset" else [str(v)] for k, v in changed.items()}
-        files = [each for values in exact.values() for each in values if isinstance(each, Path)]
-        told = [
-            f"{name}={','.join(v.stem if isinstance(v, Path) else v for v in values)}"
-            for name, values in exact.items()
-        ]
-        wanted = "-".join([self.preset, *told])
+        told = {**changed}
+        if "dataset" in told:
+            asked = getattr(self, "asked", [told["dataset"]])
+            told["dataset"] = ",".join(Path(n).stem if n.endswith(".npz") else n for n in asked)
+        wanted = "-".join([self.preset, *(f"{name}={value}" for name, value in told.items())])
         safe = re.sub(r"[^A-Za-z0-9._,=+-]", "_", wanted)[:_LONGEST]
-        if files or safe != wanted:
-            safe += "-" + fingerprint({name: list(map(str, v)) for name, v in exact.items()})[:8]
+        if told != changed or safe != wanted:
+            safe += f"-{fingerprint(changed)[:8]}"
         return f"mine/{safe}"
 
     @property
@@ -184,17 +182,6 @@ class ImageExperiment(Experiment):
             "width": numbers.sampler_width,
             "steps": self.sampler_steps or numbers.sampler_steps,
         }
-
-
-def data_sets(text: str) -> list[str | Path]:
-    """The names in ``text``, and the absolute paths of a user's own."""
-
-    def own(name: str) -> bool:
-        return name not in DATASETS and Path(name).exists()
-
-    if own(text):
-        return [Path(text).resolve()]
-    return [Path(n).resolve() if own(n) else n for n in map(str.strip, text.split(","))]
 
 
 def _batched(runs: list[RunParameters], size: int) -> Iterator[list[RunParameters]]:
