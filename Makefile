@@ -9,7 +9,7 @@ DATASET ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 OTHER_PYTHON = name one that is 3.11 or newer: make $(or $(MAKECMDGOALS),env) PYTHON=...
-IN_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+IN_ENV := PATH="$$PWD/$(BIN):$$PATH"
 NOTEBOOKS = $$($(BIN)/python -c 'from drlcore.experiments import EXPERIMENTS as all; print(*(f"notebooks/{name}.ipynb" for name in all))')
 
 # A backend chosen outside would take the figures out of the notebooks.

@@ -37,7 +37,11 @@ def main(arguments: list[str]) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     os.set_inheritable(lock, True)  # snakemake holds it on
-    os.environ |= {"DRLCORE_OUTPUT": str(output), "PYTHONUTF8": "1"}  # in any locale
+    os.environ |= {
+        "DRLCORE_OUTPUT": str(output),
+        "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
+        "PYTHONUTF8": "1",  # in any locale
+    }
     command = [sys.executable, "-m", "snakemake", *OPTIONS, "--snakefile", str(root / "Snakefile")]
     command += ["--directory", str(output), *map(_as_yaml, arguments)]
     sys.stdout.flush()

@@ -18,7 +18,6 @@ def environment(folder: Path, root: Path = ROOT, **more: str) -> dict[str, str]:
         **os.environ,
         "DRLCORE_OUTPUT": str(folder),
         "OMP_NUM_THREADS": "1",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(root),
         **more,
     }

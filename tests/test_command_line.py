@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -98,6 +99,17 @@ def test_where_only_the_package_is_installed_it_trains(tmp_path: Path, told: boo
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("DataError") and "clone the project and set DRLCORE_ROOT" in line
+
+
+def test_every_text_file_is_read_and_written_as_utf_8() -> None:
+    found = []
+    for path in (paths.root() / "drlcore").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                named = "encoding" in {keyword.arg for keyword in node.keywords}
+                if node.func.attr in ("read_text", "write_text") and not named:
+                    found.append(f"{path.name}:{node.lineno}")
+    assert found == []
 
 
 def test_a_plain_ascii_locale_will_do(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from drlcore import claims, paths, results
+from drlcore.datasets import DATASETS, available
 from drlcore.errors import ArtefactError, DataError, ParameterError
 from drlcore.experiments import EXPERIMENTS, Experiment, Floor, NoiseDial, StartHere
 
@@ -156,6 +157,10 @@ def test_without_a_checkout_only_what_is_in_it_is_missed(
     for needed in (paths.root, paths.mnist, paths.paper):
         with pytest.raises(DataError, match="not a checkout.*DRLCORE_ROOT"):
             needed()
+    there = {name for name in DATASETS if available(name)}
+    assert there == {"digits", "toy"}
+    with pytest.raises(DataError, match="clone the project"):
+        StartHere(preset="smoke")
     monkeypatch.setenv("DRLCORE_OUTPUT", "elsewhere")
     assert paths.runs() == tmp_path / "elsewhere" / "data" / "runs"
     monkeypatch.setenv("DRLCORE_ROOT", str(tmp_path))  # said, and wrong
