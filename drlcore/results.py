@@ -14,9 +14,10 @@ from drlcore.checkpoint import write_atomically
 from drlcore.datasets import title
 from drlcore.diagnostics import paid_for
 from drlcore.errors import ArtefactError
-from drlcore.experiments import SETTINGS, Compared, LatentSpace
+from drlcore.experiments import SETTINGS, Compared, Experiment, LatentSpace
 from drlcore.gaussian_mixture import Prop1
 from drlcore.paired import best_time
+from drlcore.presets import PRESETS
 from drlcore.products import Product, metrics, same_code, swapped_codes, usage
 from drlcore.run import RunParameters
 from drlcore.sde import SDEName
@@ -248,40 +249,49 @@ def _of_levels(
     )  # fmt: skip
 
 
-def write(preset: str, name: str, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Write ``data/results/<preset>/<name>.csv`` and return it; columns beyond COLUMNS go last."""
+def write(to: Experiment | str, name: str, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Write ``<name>.csv`` of an experiment, or of a place, and return it.
+
+    Columns beyond COLUMNS go last. See ``Experiment.place`` for where that is.
+    """
     table = pd.concat(tables, ignore_index=True)
     table = table.reindex(columns=[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)])
-    return write_as_it_is(preset, name, table)
+    return write_as_it_is(to, name, table)
 
 
-def write_as_it_is(preset: str, name: str, table: pd.DataFrame) -> pd.DataFrame:
+def write_as_it_is(to: Experiment | str, name: str, table: pd.DataFrame) -> pd.DataFrame:
     """``write`` of a table that holds no measured values, so none of ``COLUMNS``."""
-    path = paths.results(preset) / f"{name}.csv"
+    path = paths.results(_place(to)) / f"{name}.csv"
     write_atomically(
         path, lambda temporary: table.to_csv(temporary, index=False, float_format="%.6g")
     )
     return table
 
 
-def path_of(preset: str, name: str) -> Path:
-    """The result file computed here, else the committed one.
+def path_of(of: Experiment | str, name: str) -> Path:
+    """The file of that table.
+
+    The place's own; with default parameters else the reference, computed here or committed.
 
     Raises:
-        ArtefactError: neither exists.
+        ArtefactError: there is none.
     """
-    for path in (
-        paths.results(preset) / f"{name}.csv",
-        paths.root() / "data" / "results" / preset / f"{name}.csv",
-    ):
-        if path.is_file():
+    place = _place(of)
+    reference = place.removeprefix("mine/")
+    folders, remedy = [paths.results(place)], f"run notebooks/{name}.ipynb with these parameters"
+    if reference in (place, *PRESETS):
+        folders += [paths.results(reference), paths.committed(reference)]
+        remedy = f"run 'make reproduce PRESET={reference}'"
+    for folder in folders:
+        if (path := folder / f"{name}.csv").is_file():
             return path
-    raise ArtefactError(
-        f"no results of {name} at preset {preset}: run 'make reproduce PRESET={preset}', or "
-        f"notebooks/{name}.ipynb"
-    )
+    raise ArtefactError(f"no results of {name} in data/results/{place}: {remedy}")
 
 
-def read(preset: str, name: str) -> pd.DataFrame:
-    """The table ``write`` wrote. Raises ArtefactError if it is absent."""
-    return pd.read_csv(path_of(preset, name))
+def read(of: Experiment | str, name: str) -> pd.DataFrame:
+    """The table at ``path_of``. Raises ArtefactError if there is none."""
+    return pd.read_csv(path_of(of, name))
+
+
+def _place(of: Experiment | str) -> str:
+    return of if isinstance(of, str) else of.place

@@ -5,6 +5,8 @@ The field names are the allowed parameter names; ``None`` means the preset's num
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from types import ModuleType
@@ -15,7 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 from drlcore import own_images
 from drlcore.datasets import DATASETS, load_dataset, require, title
 from drlcore.noise_range import NoiseRange
-from drlcore.parameters import Parameters
+from drlcore.parameters import Parameters, fingerprint
 from drlcore.presets import PRESETS, Preset, PresetName
 from drlcore.products import Product
 from drlcore.run import RunParameters
@@ -52,6 +54,9 @@ def _known_dataset(name: str) -> str:
 
 
 ImageDataset = Annotated[str, AfterValidator(_known_dataset)]
+
+# Longest name of a folder that is made of parameters; file systems end at 255 bytes.
+_LONGEST = 100
 
 # Names IPython puts into every notebook's namespace.
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
@@ -91,6 +96,28 @@ class Experiment(Parameters):
                 and not isinstance(value, ModuleType)
             }
         )
+
+    @property
+    def place(self) -> str:
+        """Folder of ``data/results`` and of ``figures`` that this experiment writes to.
+
+        The reference, ``<preset>``, is written by the batch run alone, which says so by
+        ``$DRLCORE_REFERENCE``, and with default parameters alone. All else is the user's own:
+        ``mine/<preset>``, followed by ``-<name>=<value>`` for each changed parameter. A data file
+        stands there by its name. Where that would be long or odd, a fingerprint of the values
+        follows.
+        """
+        changed = self.model_dump(mode="json", exclude_defaults=True, exclude={"preset"})
+        if not changed:
+            return self.preset if os.environ.get("DRLCORE_REFERENCE") else f"mine/{self.preset}"
+        told = {**changed}
+        if "dataset" in told:
+            told["dataset"] = ",".join(map(title, getattr(self, "asked", [told["dataset"]])))
+        wanted = "-".join([self.preset, *(f"{name}={value}" for name, value in told.items())])
+        safe = re.sub(r"[^A-Za-z0-9._,=+-]", "_", wanted)[:_LONGEST]
+        if told != changed or safe != wanted:
+            safe += f"-{fingerprint(changed)[:8]}"
+        return f"mine/{safe}"
 
     @property
     def numbers(self) -> Preset:
