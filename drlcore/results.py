@@ -74,11 +74,15 @@ def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
 
 
 def of_information(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
-    """Mutual information between times, tidy: metric ``mi`` or ``nmi`` of times ``t``, ``t_j``."""
+    """Mutual information between times, tidy, of times ``t`` and ``t_j``.
+
+    Metrics ``mi``, ``nmi`` and ``mi_bias``; tables older than the last have the same two others.
+    """
     tables = []
     for product in products:
         pairs = product.load().rename(columns={"t_i": "t", "sigma_i": "sigma"})
-        tidy = pairs.melt(["t", "t_j", "sigma", "sigma_j"], ["mi", "nmi"], var_name="metric")
+        metrics = [name for name in ("mi", "nmi", "mi_bias") if name in pairs]
+        tidy = pairs.melt(["t", "t_j", "sigma", "sigma_j"], metrics, var_name="metric")
         about = of_run(product.run, tidy.assign(split="test"))
         tables.append(about.assign(time_conditioned=product.run.time_conditioned))
     return pd.concat(tables, ignore_index=True)
