@@ -53,15 +53,17 @@ class ProbeTraining(Parameters):
         weight_decay: of Adam. clip_norm: largest norm of a gradient; None for no limit.
     """
 
+    # Fields that may be absent from a dump came later: at their default, products made before them
+    # keep their names.
     width: int | None = Field(default=None, ge=4)
     iterations: int = Field(default=1, ge=1)
     epochs: int = Field(default=12, ge=1)
     batch_size: int = Field(default=128, ge=2)
-    drop_last: bool = False
+    drop_last: bool = Field(default=False, exclude_if=lambda given: not given)
     learning_rates: tuple[float, ...] = Field(default=(5e-3,), min_length=1)
-    constant_rate: bool = False
-    seeds: int = Field(default=1, ge=1, le=1000)
-    whitened: bool = True
+    constant_rate: bool = Field(default=False, exclude_if=lambda given: not given)
+    seeds: int = Field(default=1, ge=1, le=1000, exclude_if=lambda given: given == 1)
+    whitened: bool = Field(default=True, exclude_if=lambda given: given)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     weight_decay: float = Field(default=1e-5, ge=0)
     clip_norm: float | None = Field(default=1.0, gt=0)

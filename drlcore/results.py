@@ -11,6 +11,7 @@ import pandas as pd
 
 from drlcore import paths
 from drlcore.checkpoint import write_atomically
+from drlcore.datasets import title
 from drlcore.errors import ArtefactError
 from drlcore.experiments import SETTINGS, Compared, Floor, LatentSpace
 from drlcore.gaussian_mixture import Prop1
@@ -46,7 +47,7 @@ def of_run(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
     encoder = run.first_stage or run
     low, high = encoder.noise.window
     about: dict[str, Any] = {
-        "dataset": run.dataset,
+        "dataset": title(run.dataset),
         "method": run.method,
         "sde": run.sde,
         "t_sampler": encoder.noise.t_sampler,
@@ -74,14 +75,11 @@ def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
 
 
 def of_information(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
-    """Mutual information between times, tidy, of times ``t`` and ``t_j``.
-
-    Metrics ``mi``, ``nmi`` and ``mi_bias``; tables older than the last have the same two others.
-    """
+    """Mutual information between times ``t``, ``t_j``, tidy: metrics mi, mi_bias and nmi."""
     tables = []
     for product in products:
         pairs = product.load().rename(columns={"t_i": "t", "sigma_i": "sigma"})
-        metrics = [name for name in ("mi", "nmi", "mi_bias") if name in pairs]
+        metrics = ["mi", "mi_bias", "nmi"]
         tidy = pairs.melt(["t", "t_j", "sigma", "sigma_j"], metrics, var_name="metric")
         about = of_run(product.run, tidy.assign(split="test"))
         tables.append(about.assign(time_conditioned=product.run.time_conditioned))
