@@ -94,14 +94,15 @@ def of_end(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
 
 
 def of_information(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
-    """Mutual information between times, tidy: metric ``mi`` or ``nmi`` of times ``t``, ``t_j``.
+    """Mutual information between times ``t``, ``t_j``, tidy: metrics mi, mi_bias and nmi.
 
     The rows of method ``random`` are the control.
     """
     tables = []
     for product in products:
         pairs = product.load().rename(columns={"t_i": "t", "sigma_i": "sigma"})
-        tidy = pairs.melt(["t", "t_j", "sigma", "sigma_j"], ["mi", "nmi"], var_name="metric")
+        metrics = ["mi", "mi_bias", "nmi"]
+        tidy = pairs.melt(["t", "t_j", "sigma", "sigma_j"], metrics, var_name="metric")
         about = of_run(product.run, tidy.assign(split="test"))
         tables.append(about.assign(time_conditioned=product.run.time_conditioned))
     return pd.concat(tables, ignore_index=True)

@@ -56,7 +56,7 @@ SCORE_NETWORKS: dict[ScoreNetworkName, type] = {
 REVISIONS: dict[EncoderName | ScoreNetworkName, int] = {
     "conv-norm": 1,  # running statistics are averaged with the weights
     "wrn-28-2": 1,  # likewise
-    "mnist-paper": 1,  # encoder: SiLU before its dense layers, log variance from -5
+    "mnist-paper": 1,  # encoder: SiLU before its dense layers, log variance from -5; flax's start
     "ncsnpp-small": 1,  # initial scale of the two ways z comes in
 }
 BATCH_NORM: tuple[EncoderName, ...] = ("conv-norm", "wrn-28-2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate, takewhile
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -23,7 +23,7 @@ from drlcore.products import (
     whole_trajectory,
 )
 from drlcore.run import RunParameters
-from drlcore.sde import SDEName
+from drlcore.sde import SDEName, released_range
 
 _PATH, _NAMES = 2**12, 2**16  # characters: more than a path has, and more than anyone types
 
@@ -304,12 +304,39 @@ class SDEAblation(Comparison):
     """Notebook 09: DRL and VDRL under VE, VP and sub-VP, everything else the same.
 
     Beside them the baselines whose defeat is the benefit in question.
+
+    Attributes:
+        clock: what uniform t means under VP and sub-VP: ``range`` the t of sigma_min to sigma_max,
+            the same noise levels as under VE; ``released`` the authors', t in (1e-5, 1], whatever
+            noise that is, see ``sde.released_range``.
     """
 
     notebook = "09_sde_ablation"
     writes = (notebook,)
     sdes: ClassVar[tuple[SDEName, ...]] = ("ve", "vp", "subvp")
     baselines: ClassVar[tuple[Compared, ...]] = (Compared("ae", False), Compared("vae", False))
+    clock: Literal["range", "released"] = "range"
+
+    @model_validator(mode="after")
+    def _one_clock(self) -> Self:
+        if self.clock == "released" and self.noise != NoiseRange():
+            raise ValueError(
+                f"sigma_min = {self.sigma_min:g}, sigma_max = {self.sigma_max:g}: "
+                "clock = 'released' has its own range, so leave these at 0.01 and 50"
+            )
+        return self
+
+    @property
+    def about_clock(self) -> str:
+        """For captions: where the clock is not that of the noise range."""
+        return "" if self.clock == "range" else "; VP and sub-VP: all t in (1e-5, 1]"
+
+    def run(
+        self, compared: Compared, dataset: str, seed: int, sde: SDEName = "ve"
+    ) -> RunParameters:
+        run = super().run(compared, dataset, seed, sde)
+        own = self.clock == "released" and run.sees_noise
+        return run.updated(noise=released_range(sde)) if own else run
 
     def runs(self) -> list[RunParameters]:
         dataset = self.asked[0]
