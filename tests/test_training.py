@@ -48,6 +48,19 @@ def test_same_seed_same_bits_and_another_seed_others(tmp_path: Path) -> None:
     assert not same(first, weights(RUN.updated(seed=1), tmp_path))
 
 
+def test_adam_gets_the_run_s_epsilon(tmp_path: Path) -> None:
+    # At the paper's largest noise, std2 leaves gradients so small that 1e-8 counts and 1 stops all.
+    run = RUN.updated(noise=NoiseRange().single(50.0), ema_decay=0.0)
+    start = {k: v.clone() for k, v in build_model(run, DIGITS).state_dict().items()}
+
+    def moved(epsilon: float) -> float:
+        after = weights(run.updated(adam_epsilon=epsilon), tmp_path / f"{epsilon}")
+        return sum(float((after[name] - start[name]).abs().sum()) for name in start)
+
+    usual, small, huge = moved(1e-8), moved(1e-15), moved(1.0)
+    assert small > 1.01 * usual > 100 * huge > 0
+
+
 def test_loss_falls_and_history_says_so(tmp_path: Path) -> None:
     run = RUN.updated(steps=200)
     model = build_model(run, DIGITS)

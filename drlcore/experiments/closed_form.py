@@ -34,7 +34,8 @@ class Floor(Experiment):
     Attributes:
         sde: which diffusion.
         sigma_min, sigma_max: the noise range, toy units (the coarse scale is 8).
-        seed: of the Monte-Carlo draws.
+        seed: of the first Monte-Carlo draws.
+        n_seeds: how many draws, seeds ``seed``, ``seed + 1``, ...; None takes the preset's.
     """
 
     notebook = "02_score_matching_floor"
@@ -43,6 +44,7 @@ class Floor(Experiment):
     sigma_min: float = Field(default=0.01, gt=0)
     sigma_max: float = Field(default=50.0, gt=0)
     seed: int = Field(default=0, ge=0)
+    n_seeds: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -53,3 +55,7 @@ class Floor(Experiment):
     def noise(self) -> NoiseRange:
         """The whole range, uniform t."""
         return NoiseRange(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
+
+    @property
+    def seeds(self) -> range:
+        return range(self.seed, self.seed + (self.n_seeds or self.numbers.n_seeds))
