@@ -429,7 +429,7 @@ def test_a_corrupt_or_foreign_product_is_refused(stored: dict[str, Any]) -> None
         path = kind(RUN, PROTOCOL).path
         assert path is not None
         path.write_bytes(b"")
-        with pytest.raises(ArtefactError, match=f"{path.name} is corrupt.*delete it"):
+        with pytest.raises(ArtefactError, match=f"{path.name} is corrupt.*delete "):
             kind(RUN, PROTOCOL).load()
     card = paths.runs() / RUN.key / "run.json"
     other = json.loads(card.read_text())

@@ -128,10 +128,9 @@ def test_running_statistics_are_averaged_like_the_weights(encoder: str, tmp_path
     assert {int(count) for count in live} == {4}
 
 
-@pytest.mark.parametrize("encoder", ["conv-norm", "wrn-28-2"])
-def test_averaged_weights_go_with_averaged_statistics(encoder: str, tmp_path: Path) -> None:
+def test_averaged_weights_go_with_averaged_statistics(tmp_path: Path) -> None:
     """Against the statistics that the averaged weights really have on the training images."""
-    run = RUN.updated(encoder=encoder, steps=40, batch_size=16, learning_rate=3e-3)
+    run = RUN.updated(encoder="conv-norm", steps=300)
     model = build_model(run, DIGITS)
     live: dict[str, torch.Tensor] = {}
 
@@ -344,7 +343,7 @@ def test_corrupt_weights_are_refused(output: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ArtefactError, match="expected sha256 .*, found .*delete it"):
+    with pytest.raises(ArtefactError, match="expected sha256 .*, found .*; delete "):
         store.load_or_train(run, progress=False, device="cpu")
 
 
