@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from drlcore.datasets import available, require
 from drlcore.downstream import Protocol
-from drlcore.experiments.base import Experiment, check_dataset_name
+from drlcore.experiments.base import Experiment, LatentDim, Seeds, Steps, check_dataset_name
 from drlcore.loss import Method, Weighting
-from drlcore.noise_range import NoiseRange
+from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.presets import MethodsPreset
 from drlcore.products import (
     Product,
@@ -85,12 +85,12 @@ class Comparison(Experiment):
 
     shows_one: ClassVar[bool] = True
     dataset: DatasetNames | None = None
-    sigma_min: float = Field(default=0.01, gt=0)
-    sigma_max: float = Field(default=50.0, gt=0)
+    sigma_min: Sigma = 0.01
+    sigma_max: Sigma = 50.0
     weighting: Weighting | None = None
-    latent_dim: int | None = Field(default=None, ge=2)
-    n_seeds: int | None = Field(default=None, ge=1)
-    steps: int | None = Field(default=None, ge=1)
+    latent_dim: LatentDim | None = None
+    n_seeds: Seeds | None = None
+    steps: Steps | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -106,6 +106,17 @@ class Comparison(Experiment):
     @property
     def weighting_used(self) -> Weighting:
         return self.weighting or self.numbers_compared.weighting
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        numbers = self.numbers_compared
+        return {
+            "data": ", ".join(self.asked[:1] if self.shows_one else self.asked),
+            "λ": self.weighting_used,
+            "latent_dim": self.latent_dim or numbers.latent_dim,
+            "seeds": len(self.seeds),
+            "steps": self.steps or numbers.steps,
+        }
 
     @property
     def protocol(self) -> Protocol:
@@ -175,7 +186,7 @@ class CodeCurve(Comparison):
 
     notebook = "06_code_as_a_curve"
     writes = (notebook,)
-    latent_dim: int | None = Field(default=2, ge=2)
+    latent_dim: LatentDim | None = 2
 
     def runs(self) -> list[RunParameters]:
         other: Weighting = "edm" if self.weighting_used == "std2" else "std2"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
 from drlcore.datasets import load_dataset
 from drlcore.errors import ParameterError
+from drlcore.experiments.base import Steps
 from drlcore.experiments.comparison import Compared, Comparison
 from drlcore.label_splits import LabelSplit
 from drlcore.laplacenet import EncoderTime, FineTuning, Mixup
@@ -74,9 +75,9 @@ class SemiSupervised(Comparison):
     notebook = "10_semi_supervised"
     writes = (notebook, "10_label_splits")
     shows_one = False
-    n_images: int | None = Field(default=None, ge=1)
+    n_images: Annotated[int, Field(ge=1, le=10**9)] | None = None
     n_labels: str | int | None = None
-    fine_tuning_steps: int | None = Field(default=None, ge=1)
+    fine_tuning_steps: Steps | None = None
 
     @property
     def numbers_compared(self) -> SemiSupervisedPreset:
