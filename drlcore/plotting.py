@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from drlcore.gaussian_mixture import Prop1
 from drlcore.noise_range import NoiseRange
@@ -203,12 +204,25 @@ def dial_codes(clouds: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
         ax.axis("off")
     for ax, (title, codes) in zip(axes.flat, clouds.items(), strict=False):
         low, high = np.quantile(codes[:, :2], [0.005, 0.995], axis=0)
+        low, high = low - 1e-6, high + 1e-6  # apart, also where the code is one point
         ax.scatter(
             codes[:, 0], codes[:, 1], c=labels, cmap=CLASS_MAP, s=0.6, alpha=0.5, lw=0,
             vmin=-0.5, vmax=9.5, rasterized=True,
         )  # fmt: skip
         ax.set(title=title, xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    _class_legend(figure, labels)
     return figure
+
+
+def _class_legend(figure: Figure, labels: np.ndarray) -> None:
+    """Which colour is which class, beside the panels."""
+    colours, position = plt.get_cmap(CLASS_MAP), plt.Normalize(-0.5, 9.5)
+    handles = [
+        Line2D([], [], color=colours(position(c)), marker="o", ls="", label=f"{c}")
+        for c in np.unique(labels)
+    ]
+    columns = -(-len(handles) // 15)
+    figure.legend(handles=handles, title="class", loc="outside right center", ncols=columns)
 
 
 def dial_samples(drawn: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
@@ -227,7 +241,7 @@ def dial_samples(drawn: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 
 def swap_sheets(sheets: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Rows: the noisy digit; columns: the digit whose code is given; one sheet per sigma."""
+    """Rows: the noisy image; columns: the image whose code is given; one sheet per sigma."""
     n_levels = max(len(sheet["sigmas"]) for sheet in sheets.values())
     figure, axes = plt.subplots(
         len(sheets), n_levels, figsize=(2.4 * n_levels, 2.5 * len(sheets)), squeeze=False
@@ -348,7 +362,8 @@ def t_sampler_histograms(draws: Mapping[str, np.ndarray]) -> Figure:
         len(draws), 1, figsize=(5.5, 0.85 * len(draws)), sharex=True, squeeze=False
     )
     axes = axes[:, 0]
-    edges = np.geomspace(0.009, 55, 60)
+    drawn = np.concatenate(list(draws.values()))
+    edges = np.geomspace(min(0.009, drawn.min() / 1.1), max(55, 1.1 * drawn.max()), 60)
     centres = np.sqrt(edges[1:] * edges[:-1])
     for ax, (name, sigma) in zip(axes, draws.items(), strict=True):
         counts, _ = np.histogram(sigma, bins=edges)

@@ -96,7 +96,9 @@ class Comparison(Experiment):
     def _possible(self) -> Self:
         if self.shows_one or not self.datasets:
             require(self.asked[0])  # an absent one stops here and says how to get it
-        self.runs()  # every run is validated before the first one trains, under every SDE
+        # Every run is validated before the first one trains, under every SDE; seeds differ in no
+        # more than their number, so one of them speaks for all.
+        self.model_copy(update={"n_seeds": 1}).runs()
         return self
 
     @property
