@@ -62,7 +62,7 @@ class NoiseRange(Parameters):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.sigma_max < NARROWEST * self.sigma_min:
+        if self.sigma_max < NARROWEST * self.sigma_min * (1 - 1e-9):  # 1.01e-5 of 1e-5 will do
             raise ValueError(
                 f"sigma_min = {self.sigma_min:.9g} must be below sigma_max = {self.sigma_max:.9g}, "
                 f"by {NARROWEST - 1:.0%} or more"

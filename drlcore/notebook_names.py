@@ -32,8 +32,9 @@ def parameter_names(namespace: Mapping[str, Any], fields: Collection[str]) -> li
     (_, given), *later = cells[begins[-1] :]
     names = _assigned(given)
     still_parameters = True
-    for _, statements in later:
+    for source, statements in later:
         assigned = _assigned(statements)
+        still_parameters &= "from_notebook(" not in source
         still_parameters &= all(isinstance(each, ast.Assign | ast.AnnAssign) for each in statements)
         names += [name for name in assigned if still_parameters or name in fields]
     return [name for name in dict.fromkeys(names) if name in namespace and name[0] != "_"]
