@@ -15,6 +15,7 @@ import nbformat
 import pandas as pd
 import pytest
 from batch import snakemake
+from papermill import inspect_notebook
 
 from drlcore import paths
 from drlcore.experiments import EXPERIMENTS
@@ -62,19 +63,20 @@ def test_form(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_the_experiment_s_fields_with_comments(name: str) -> None:
-    source = parameters_cell(name).source
-    assigned = {}
-    for statement in ast.parse(source).body:
-        assert isinstance(statement, ast.Assign)
-        (target,) = statement.targets
-        assert isinstance(target, ast.Name)
-        assigned[target.id] = ast.literal_eval(statement.value)
-    assert all("  # " in line for line in source.splitlines())
+    """As papermill tells them to a person who asks: ``papermill --help-notebook``."""
+    told = inspect_notebook(str(ROOT / "notebooks" / f"{name}.ipynb"))
     fields = EXPERIMENTS[name].model_fields
-    assert set(assigned) <= set(fields)
-    for parameter, value in assigned.items():
+    assert set(told) == set(fields)
+    for parameter, about in told.items():
+        value = ast.literal_eval(about["default"])
         assert value == fields[parameter].default, parameter
-    assert assigned["preset"] == "laptop"
+        assert about["inferred_type_name"] in ("str", "int", "float")
+        if value is not None:
+            assert type(value).__name__ == about["inferred_type_name"]
+        assert about["inferred_type_name"] in str(fields[parameter].annotation) or (
+            about["inferred_type_name"] == "str" and "Literal" in str(fields[parameter].annotation)
+        )
+        assert about["help"], parameter
 
 
 @pytest.mark.parametrize("name", NAMES)
