@@ -101,6 +101,7 @@ def shared(n: int, seed: int) -> pd.DataFrame:
             {
                 "t_i": i / n, "t_j": j / n, "sigma_i": 10.0**i, "sigma_j": 10.0**j,
                 "mi": values[i, j], "mi_leave_one_out": -1.0, "mi_plug_in": -2.0,
+                "mi_bias": values[j, i] / 9,
                 "nmi": values[i, j] / scale[i, j],
             }
             for i in range(n)
@@ -114,14 +115,14 @@ def test_information_becomes_a_row_for_each_ordered_pair_and_metric() -> None:
             for m in ("drl", "vdrl")]  # fmt: skip
     made = [shared(4, seed) for seed in range(4)]
     found = results.of_information(stored(r, t) for r, t in zip(runs, made, strict=True))
-    assert len(found) == 4 * 2 * 16
-    assert set(found.metric) == {"mi", "nmi"}
+    assert len(found) == 4 * 3 * 16
+    assert set(found.metric) == {"mi", "mi_bias", "nmi"}
     assert (found.split == "test").all() and found.time_conditioned.all()
     assert found.index.is_unique
     for run, table in zip(runs, made, strict=True):
         rows = found[found.run == run.key]
         assert (rows.method == run.method).all() and (rows.seed == run.seed).all()
-        for metric in ("mi", "nmi"):
+        for metric in ("mi", "mi_bias", "nmi"):
             wide = rows[rows.metric == metric].pivot(index="t", columns="t_j", values="value")
             expected = table.pivot(index="t_i", columns="t_j", values=metric)
             np.testing.assert_array_equal(wide, expected)
