@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +16,6 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from drlcore.gaussian_mixture import Prop1
 from drlcore.noise_range import NoiseRange
 from drlcore.toy import RADII, sample_toy
 
@@ -50,6 +50,7 @@ DIAL_LABELS = {
 DIAL_COLOURS = {"knn_accuracy": "C0", "ink_r2": "C3"}
 PAID_COLOURS = {"worth": "0.2", "kept_class": "C0", "kept_ink": "C3"}
 FACTOR_COLOURS = {"coarse": "#3b1f5b", "middle": "#21918c", "fine": "#b5c700"}
+SHUFFLED = {"color": "C3", "ls": ":", "label": "a shuffled factor"}
 
 
 def use_style() -> None:
@@ -256,11 +257,10 @@ def dial_codes(clouds: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
     for ax in axes.flat:
         ax.axis("off")
     for ax, (title, codes) in zip(axes.flat, clouds.items(), strict=False):
-        upwards = codes[:, 1] if codes.shape[1] > 1 else labels
-        low, high = np.quantile(np.stack([codes[:, 0], upwards], axis=1), [0.005, 0.995], axis=0)
+        low, high = np.quantile(codes[:, :2], [0.005, 0.995], axis=0)
         pad = 0.02 * (high - low) + 1e-6
         points = ax.scatter(
-            codes[:, 0], upwards, c=labels, cmap=CLASS_MAP, s=0.6, alpha=0.5, lw=0,
+            codes[:, 0], codes[:, 1], c=labels, cmap=CLASS_MAP, s=0.6, alpha=0.5, lw=0,
             vmin=-0.5, vmax=9.5, rasterized=True,
         )  # fmt: skip
         (x_low, y_low), (x_high, y_high) = low - pad, high + pad
@@ -294,7 +294,7 @@ def dial_samples(drawn: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 
 def swap_sheets(sheets: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Rows: the noisy digit; columns: the digit whose code is given; one sheet per sigma."""
+    """Rows: the noisy image; columns: the image whose code is given; one sheet per sigma."""
     n_levels = max(len(sheet["sigmas"]) for sheet in sheets.values())
     figure, axes = plt.subplots(
         len(sheets), n_levels, figsize=(2.4 * n_levels, 2.5 * len(sheets)), squeeze=False
@@ -352,30 +352,49 @@ def code_usage(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
     return figure
 
 
-def prop1_curves(levels: Sequence[float], terms: Sequence[Prop1], floors: pd.DataFrame) -> Figure:
-    """Left: the three terms of Prop. 1. Right: the floor given what z tells."""
+def prop1_curves(table: pd.DataFrame) -> Figure:
+    """Left: the three terms of Prop. 1. Right: the floor given what z tells, and the control.
+
+    Mean over seeds, with their standard deviation.
+
+    Args:
+        table: rows of ``results.of_floor``.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 2.8))
-    for name, style, label in (
-        ("dsm", "k-", "DSM"),
-        ("constant", "C1-", "constant"),
-        ("esm", "C0-", "ESM"),
+    for name, colour, label in (
+        ("dsm", "k", "DSM"),
+        ("constant", "C1", "constant"),
+        ("esm", "C0", "ESM"),
     ):
-        left.plot(levels, [getattr(term, name).mean for term in terms], style, label=label)
+        _over_levels(left, table, name, color=colour, label=label)
     left.set(
         xscale="log", xlabel="σ", ylabel="std² × squared error", title="Prop. 1, a wrong score"
     )
     left.legend()
-    for name in floors.columns:
-        colour = FACTOR_COLOURS.get(name, "k" if name == "nothing" else "0.7")
-        width = 4 if name == "nothing" else 1.5  # others lie on it where they tell nothing new
-        right.plot(levels, floors[name], color=colour, lw=width, label=name)
-    right.set(xscale="log", xlabel="σ", title="the floor")
+    # The line of "nothing" is wide: others lie on it where they tell nothing new.
+    _over_levels(right, table, "floor_nothing", color="k", lw=4, label="nothing")
+    for factor, colour in FACTOR_COLOURS.items():
+        _over_levels(right, table, f"floor_{factor}", color=colour, label=factor)
+    _over_levels(right, table, "floor_shuffled", **SHUFFLED)
+    right.axhline(0, color="0.7", label="x0")
+    right.set(xscale="log", xlabel="σ", ylabel="", title="the floor")
     right.legend(title="z tells", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def factor_gains(gains: pd.DataFrame) -> Figure:
-    """Gain of each factor by noise level, and the toy set it belongs to."""
+def _over_levels(ax: Axes, table: pd.DataFrame, metric: str, **style: Any) -> None:
+    rows = table[table.metric == metric]
+    sns.lineplot(rows, x="sigma_max", y="value", ax=ax, errorbar="sd", legend=False, **style)
+
+
+def factor_gains(table: pd.DataFrame) -> Figure:
+    """Gain of each factor and of the control by noise level, and the toy set they belong to.
+
+    Mean over seeds, with their standard deviation.
+
+    Args:
+        table: rows of ``results.of_floor``.
+    """
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(7.2, 2.8), gridspec_kw={"width_ratios": [1, 1.6]}
     )
@@ -387,9 +406,10 @@ def factor_gains(gains: pd.DataFrame) -> Figure:
     inset.scatter(x[near, 0], x[near, 1], s=2, c=factors["fine"][near], cmap="viridis")
     inset.set(xticks=[], yticks=[])
     inset.text(0.05, 0.95, "one of the nine", transform=inset.transAxes, fontsize=6, va="top")
-    for factor, rows in gains.groupby("factor", sort=False):
-        right.plot(rows.sigma, rows.gain, color=FACTOR_COLOURS[factor], label=factor)
-        right.axvline(RADII[factor], color=FACTOR_COLOURS[factor], ls=":", lw=1)
+    for factor, colour in FACTOR_COLOURS.items():
+        _over_levels(right, table, f"gain_{factor}", color=colour, label=factor)
+        right.axvline(RADII[factor], color=colour, ls=":", lw=1)
+    _over_levels(right, table, "gain_shuffled", **SHUFFLED)
     right.set(
         xscale="log", xlabel="σ", ylabel="fall of the floor", title="what telling a factor is worth"
     )
@@ -426,7 +446,8 @@ def t_sampler_histograms(draws: Mapping[str, np.ndarray]) -> Figure:
         len(draws), 1, figsize=(5.5, 0.85 * len(draws)), sharex=True, squeeze=False
     )
     axes = axes[:, 0]
-    edges = np.geomspace(0.009, 55, 60)
+    drawn = np.concatenate(list(draws.values()))
+    edges = np.geomspace(min(0.009, drawn.min() / 1.1), max(55, 1.1 * drawn.max()), 60)
     centres = np.sqrt(edges[1:] * edges[:-1])
     for ax, (name, sigma) in zip(axes, draws.items(), strict=True):
         counts, _ = np.histogram(sigma, bins=edges)

@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from drlcore import plotting
-from drlcore.gaussian_mixture import Estimate, Prop1
 from drlcore.noise_range import NoiseRange
 from drlcore.toy import RADII, sample_toy
 
@@ -360,33 +359,45 @@ def test_code_usage_draws_losses_over_seeds_and_their_ratio_to_the_same_seeds_no
         assert vertices[:, 1].max() == pytest.approx(top)
 
 
-def test_prop1_curves_are_the_means_of_the_terms_and_the_floors():
-    terms = [
-        Prop1(*(Estimate(mean, 0.1) for mean in (0.5 + k, 0.3 + k, 0.2, 0.0))) for k in range(3)
-    ]
-    floors = pd.DataFrame(
-        {"nothing": [0.3, 1.3, 2.3], "coarse": [0.2, 0.3, 0.4], "x0": [0.0, 0, 0]}, index=SIGMAS
-    )
-    left, right = plotting.prop1_curves(SIGMAS, terms, floors).axes
-    expected = {"DSM": [0.5, 1.5, 2.5], "constant": [0.3, 1.3, 2.3], "ESM": [0.2] * 3}
-    assert {li.get_label(): list(li.get_ydata()) for li in left.lines} == expected
-    for k, name in enumerate(floors):
-        assert line(right, k) == (SIGMAS, floors[name].tolist())
-        assert right.lines[k].get_label() == name
+FLOORS = {
+    "dsm": [[0.5, 0.7], [1.5, 1.7], [2.5, 2.7]],
+    "constant": [[0.3, 0.5], [1.3, 1.5], [2.3, 2.5]],
+    "esm": [[0.2, 0.2]] * 3,
+    "floor_nothing": [[0.3, 0.3], [1.3, 1.3], [2.3, 2.3]],
+    "floor_shuffled": [[0.2, 0.4], [1.2, 1.4], [2.2, 2.4]],
+    **{f"floor_{f}": [[k, k], [k + 1, k + 1], [k + 2, k + 2]] for k, f in enumerate(RADII)},
+    **{f"gain_{f}": [[k, k + 2], [k + 1, k + 3], [k, k]] for k, f in enumerate(RADII)},
+    "gain_shuffled": [[0.0, 0.0]] * 3,
+}
 
 
-def test_factor_gains_draw_gains_radii_and_the_toy_set():
-    gains = pd.DataFrame(
-        [(s, f, k + i) for k, f in enumerate(RADII) for i, s in enumerate(SIGMAS)],
-        columns=["sigma", "factor", "gain"],
-    )
-    left, right = plotting.factor_gains(gains).axes
-    for k, (factor, radius) in enumerate(RADII.items()):
-        curve, mark = right.lines[2 * k : 2 * k + 2]
-        assert list(curve.get_ydata()) == [k, k + 1, k + 2]
-        assert curve.get_label() == factor
-        assert curve.get_color() == mark.get_color() == plotting.FACTOR_COLOURS[factor]
-        assert list(mark.get_xdata()) == [radius, radius]
+def mean_line(ax: Axes, label: str) -> list[list[float]]:
+    (found,) = [li for li in ax.lines if li.get_label() == label]
+    return [list(map(float, values)) for values in found.get_data()]
+
+
+def test_prop1_curves_are_the_means_over_seeds_of_the_terms_and_the_floors():
+    left, right = plotting.prop1_curves(tidy(FLOORS)).axes
+    means = {metric: [np.mean(of) for of in values] for metric, values in FLOORS.items()}
+    for label, metric in {"DSM": "dsm", "constant": "constant", "ESM": "esm"}.items():
+        x, y = mean_line(left, label)
+        assert x == SIGMAS and y == pytest.approx(means[metric])
+    names = {"nothing": "nothing", **{f: f for f in RADII}, "a shuffled factor": "shuffled"}
+    for label, name in names.items():
+        x, y = mean_line(right, label)
+        assert x == SIGMAS and y == pytest.approx(means[f"floor_{name}"])
+    assert mean_line(right, "x0")[1] == [0, 0]
+
+
+def test_factor_gains_draw_mean_gains_the_control_radii_and_the_toy_set():
+    left, right = plotting.factor_gains(tidy(FLOORS)).axes
+    for factor, radius in RADII.items():
+        expected = [np.mean(of) for of in FLOORS[f"gain_{factor}"]]
+        assert mean_line(right, factor)[1] == pytest.approx(expected)
+        colours = {li.get_color() for li in right.lines if li.get_label() == factor}
+        (mark,) = [li for li in right.lines if list(li.get_xdata()) == [radius, radius]]
+        assert colours == {mark.get_color()} == {plotting.FACTOR_COLOURS[factor]}
+    assert mean_line(right, "a shuffled factor") == [SIGMAS, [0.0] * 3]
     x, factors = sample_toy(3000, seed=0)
     np.testing.assert_allclose(left.collections[0].get_offsets(), x)
     np.testing.assert_array_equal(left.collections[0].get_array(), factors["middle"])
@@ -472,12 +483,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         usage_rows({name: [[1.0]] * 3 for name in ("own", "shuffled", "constant")}),
         usage_rows({"own": [[1.0]] * 3}),
     ),
-    "prop1_curves": lambda: plotting.prop1_curves(
-        [1.0], [Prop1(*[Estimate(1.0, 0.1)] * 4)], pd.DataFrame({"nothing": [1.0]}, index=[1.0])
-    ),
-    "factor_gains": lambda: plotting.factor_gains(
-        pd.DataFrame({"sigma": [1.0], "factor": ["fine"], "gain": [1.0]})
-    ),
+    "prop1_curves": lambda: plotting.prop1_curves(tidy(FLOORS)),
+    "factor_gains": lambda: plotting.factor_gains(tidy(FLOORS)),
     "toy_dial": lambda: plotting.toy_dial(
         tidy({f"{f}_accuracy": [[0.5]] * 3 for f in RADII}),
         pd.DataFrame({"sigma": [1.0], "factor": ["fine"], "gain": [1.0]}), 0.5,

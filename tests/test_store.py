@@ -17,7 +17,7 @@ from drlcore.card import Card, Data, Weights
 from drlcore.checkpoint import file_sha256
 from drlcore.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
-from drlcore.experiments import SETTINGS, Floor, LatentSpace, NoiseDial
+from drlcore.experiments import SETTINGS, LatentSpace, NoiseDial
 from drlcore.gaussian_mixture import Estimate, Prop1
 from drlcore.noise_range import NoiseRange
 from drlcore.products import Product
@@ -247,18 +247,22 @@ def test_a_second_stage_is_filed_under_the_noise_its_encoder_saw() -> None:
 
 def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
     levels = [0.1, 1.0]
-    terms = [Prop1(*(Estimate(m + k, 0.01 * (m + 1)) for m in (4, 3, 1, 0))) for k in range(2)]
+    terms = [Prop1(*(Estimate(m + k, 0.01 * (m + 1)) for m in (4, 3, 1, 0, 6)))
+             for k in range(2)]  # fmt: skip
     floors = pd.DataFrame({"nothing": [3.0, 4.0], "coarse": [1.0, 2.0], "x0": 0.0}, index=levels)
     gains = pd.DataFrame(
         [(s, f, g) for f, of in (("coarse", (2.0, 0.5)), ("fine", (0.1, 0.0)))
          for s, g in zip(levels, of, strict=True)],
         columns=["sigma", "factor", "gain"],
     )  # fmt: skip
-    table = results.of_floor(Floor(sde="vp", seed=2), levels, terms, floors, gains)
+    table = results.of_floor("vp", 2, levels, terms, floors, gains)
     wide = table.pivot(index="sigma_max", columns="metric", values="value")
     assert wide.dsm.tolist() == [4, 5] and wide.constant.tolist() == [3, 4]
     assert wide.esm.tolist() == [1, 2] and wide.error.tolist() == [0, 1]
     assert wide.error_standard_error.tolist() == [0.01, 0.01]
+    assert wide.error_without_constant.tolist() == [6, 7]
+    assert wide.error_without_constant_standard_error.tolist() == [0.07, 0.07]
+    assert "floor_x0" not in wide  # 0 by definition
     assert wide.floor_nothing.tolist() == [3, 4] and wide.floor_coarse.tolist() == [1, 2]
     assert wide.gain_coarse.tolist() == [2, 0.5] and wide.gain_fine.tolist() == [0.1, 0]
     assert (table.dataset == "toy").all() and (table.split == "monte-carlo").all()
@@ -289,7 +293,7 @@ def test_written_tables_have_the_columns_in_order_and_are_read_back(output: Path
 
 
 def test_results_computed_here_come_before_the_committed_ones(checkout: Path) -> None:
-    with pytest.raises(ArtefactError, match=r"no results of table.*PRESET=made-up.*table\.ipynb"):
+    with pytest.raises(ArtefactError, match=r"no results of table.*PRESET=made-up"):
         results.path_of("made-up", "table")
     committed = put(checkout / "data" / "results" / "made-up" / "table.csv", "value\n1\n")
     assert results.path_of("made-up", "table") == committed
@@ -361,8 +365,8 @@ def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path
     for seed in space.seeds:
         settings = [space.run(*setting, seed) for setting in SETTINGS]
         for k, run in enumerate(settings):
-            rows = f"split,metric,value\ntest,knn_accuracy,0.{k}\n"
-            put_product(store.folder(run), products.metrics(run), rows)
+            table = f"split,metric,value\ntest,knn_accuracy,0.{k}\n"
+            put_product(store.folder(run), products.metrics(run), table)
         for k, run in enumerate([*settings, space.unconditional(seed)]):
             losses = {"own": 0.1 * (k + 1), "shuffled": 0.2 * (k + 1), "same_class": 0.1 * (k + 1)}
             rows = "".join(f"{s},{z},{v / s}\n" for s in (0.1, 7) for z, v in losses.items())
@@ -427,8 +431,8 @@ def test_the_dials_control_is_untrained_and_measured_like_the_dial() -> None:
     assert [(r.method, r.seed, r.latent_dim) for r in control] == [("random", s, 3) for s in (0, 1)]
     assert {r.noise.t_sampler for r in control} == {"uniform_t"}
     assert {r.encoder for r in control} == {r.encoder for r in dial.dial()}
-    probed = {p.run.key for p in dial.products() if p.name.split("/")[1].startswith("metrics")}
-    used = {p.run.key for p in dial.products() if p.name.split("/")[1].startswith("usage")}
+    probed = {p.run.key for p in dial.products() if p.file.startswith("metrics")}
+    used = {p.run.key for p in dial.products() if p.file.startswith("usage")}
     assert {r.key for r in control} <= probed - used  # it has no loss to use a code for
     assert {r.key for r in dial.dial() + dial.toy()} == used
 
