@@ -356,8 +356,8 @@ CODES: tuple[Claim, ...] = (
         claim="noise dial: class appears at high noise",
         figure="Fig. 11",
         published="picture only",
-        statistic="kNN accuracy of the 2-d code of DRL at the best single level, test; and there the "
-        f"{KEPT} equal class keeps",
+        statistic="kNN accuracy of the 2-d code of DRL at the best single level, test; and there "
+        f"the {KEPT} equal class keeps",
         selection=BEST,
         control=f"uniform t; an untrained encoder; {OTHER} equal ink keeps",
         threshold="above the controls, and accuracy at least .75, which they are not (our target)",
@@ -369,12 +369,12 @@ CODES: tuple[Claim, ...] = (
         claim="noise dial: fine detail disappears at high noise",
         figure="Fig. 11",
         published="picture only",
-        statistic="R2 of ink at the best single level for class, test; at uniform t; and at the lowest "
-        f"level the {KEPT} equal ink keeps",
+        statistic="R2 of ink at the best single level for class, test; at uniform t; and at the "
+        f"lowest level the {KEPT} equal ink keeps",
         selection=BEST,
         control=f"uniform t; an untrained encoder; {OTHER} equal class keeps",
-        threshold="below uniform t and at most .6, which that is not (our target); the others above "
-        "their control",
+        threshold="below uniform t and at most .6, which that is not (our target); the others "
+        "above their control",
         fails="ink stays readable at high noise, is so untrained, or is not what low noise uses",
         source=DIAL,
         contrasts=_dial_ink,
@@ -408,8 +408,8 @@ CODES: tuple[Claim, ...] = (
         claim="toy set: z holds the factors that theory says pay",
         figure="Sec. 3",
         published="in words",
-        statistic="share of (factor, sigma) where z holds the factor (accuracy above 2/3, chance is "
-        "1/3) just where its gain exceeds its price, VDRL, test",
+        statistic="share of (factor, sigma) where z holds the factor (accuracy above 2/3, chance "
+        "is 1/3) just where its gain exceeds its price, VDRL, test",
         selection=NOTHING,
         control="the best answer that is the same everywhere",
         threshold="above the control and at least .9: the edges may be off; the control is not",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pandas as pd
 
 from drlcore.claims.judge import Claim, Contrast, by_level, rank_correlation, rows, values
+from drlcore.errors import DataError
 from drlcore.paired import best_time
 
 CURVE, DOWNSTREAM = "06_code_as_a_curve", "07_downstream"
@@ -68,22 +69,21 @@ def _curve(weighting: str) -> Callable[[pd.DataFrame], list[Contrast]]:
 
 
 def _near_the_autoencoder(table: pd.DataFrame) -> list[Contrast]:
-    """Static codes, as long as they were trained; DRL's weighting and epsilon are chosen."""
-    rows(table, metric=ACCURACY, t_sampler="single")  # or it has no columns of this experiment
-    static = table[table.steps.notna() & ~table.time_conditioned.astype(bool)]
+    """At each method's longest training; how DRL is trained is chosen."""
+    if not {"steps", "adam_epsilon"} <= set(table.columns):
+        raise DataError("the table has no columns steps and adam_epsilon")
 
-    def longest(method: str, **where: object) -> pd.DataFrame:
-        of = rows(static, method=method, metric=ACCURACY, **where)
-        return of[of.steps == of.steps.max()]
+    def longest(method: str) -> pd.DataFrame:
+        of = _of(table[table.steps.notna()], method, False)
+        return rows(of, metric=ACCURACY, steps=of.steps.max())
 
-    drl = longest("drl", t_sampler="single")
-    arms = [arm for _, arm in drl.groupby(["weighting", "adam_epsilon"])]
-    best = max(arms, key=lambda arm: values(arm, split="validation").mean())
+    arms = dict(list(longest("drl").groupby(["weighting", "adam_epsilon"])))
+    best = max(arms, key=lambda arm: values(arms[arm], split="validation").mean())
     ours, ae, untrained = (
-        values(of, split="test") for of in (best, longest("ae"), longest("random"))
+        values(of, split="test") for of in (arms[best], longest("ae"), longest("random"))
     )
     return [
-        Contrast(f"DRL at sigma_max against AE - {NEAR}", ours, ae - NEAR),
+        Contrast(f"DRL ({best[0]}, epsilon {best[1]:g}) against AE - {NEAR}", ours, ae - NEAR),
         Contrast(f"against AE + {NEAR}", ours, ae + NEAR, rises=False),
         Contrast("against untrained", ours, untrained),
     ]

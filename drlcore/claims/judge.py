@@ -192,6 +192,7 @@ def judge(contrasts: Sequence[Contrast], needs: Needs = "all") -> Finding:
     p_margin = holm([c.p(c.margin) for c in contrasts])
     p_zero = holm([c.p(0.0) for c in contrasts])
     mean = np.array([c.claimed.mean() for c in contrasts])
+    mean[np.abs(mean) < 1e-12] = 0.0  # rounding has no sign
     apart = enough & (p_margin <= LEVEL) & (mean > [c.margin for c in contrasts])
     right = apart & [c.beyond_bound() for c in contrasts]
     above = enough & (p_zero <= LEVEL) & (mean > 0)
@@ -275,7 +276,8 @@ def rank_correlation(by_level: pd.DataFrame) -> pd.Series[float]:
         raise DataError(f"{level.nunique()} levels: a rank correlation takes at least 3")
     changes = by_level.nunique(axis=1) > 1  # that of no change is not defined, and no trend
     found = [stats.spearmanr(level, row).statistic for row in by_level[changes].to_numpy()]
-    return pd.Series(found, by_level.index[changes]).reindex(by_level.index, fill_value=0.0)
+    of_changes = pd.Series(found, by_level.index[changes], dtype=float)
+    return of_changes.reindex(by_level.index, fill_value=0.0)
 
 
 def _in_words(contrasts: Sequence[Contrast], outcomes: Iterable[str]) -> str:

@@ -29,7 +29,8 @@ def _paired(table: pd.DataFrame, method: str, baseline: str = "none") -> pd.Data
 
 def _main(table: pd.DataFrame, method: str, *mixup: str, baseline: str = "none") -> pd.DataFrame:
     paired = _paired(table, method, baseline)
-    return rows(paired[in_main_grid(paired) & paired.mixup.isin(mixup)])
+    grid = paired[in_main_grid(paired)]
+    return pd.concat([rows(grid, mixup=each) for each in mixup])
 
 
 def _by_split(of: pd.DataFrame, column: str = "gain") -> pd.Series[float]:
