@@ -84,6 +84,7 @@ def code_curves(
         labels: classes (N,).
         shown: how many curves, of the first images.
     """
+    shown = min(shown, len(labels))
     figure, axes = plt.subplots(len(curves), 5, figsize=(9.0, 2.1 * len(curves)), squeeze=False)
     for row, (method, (codes, sigma)) in zip(axes, curves.items(), strict=True):
         spread = codes.std(axis=1, keepdims=True)

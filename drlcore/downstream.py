@@ -12,7 +12,7 @@ from drlcore.datasets import load_dataset
 from drlcore.model import EncoderModel
 from drlcore.mutual_information import mutual_information_over_time
 from drlcore.neural_probe import ProbeTraining
-from drlcore.parameters import Parameters, fingerprint
+from drlcore.parameters import Parameters
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
 from drlcore.splits import Array
@@ -34,7 +34,7 @@ class Protocol(Parameters):
         images: probes are fitted on the first so many training images; None for all.
         epochs: of the MLP, the GRU and the transformer.
         n_labels: budgets of the few-shot classifier; one that a data set cannot fill with as many
-            of each class gives no row there.
+            of each class gives no row there. Where none can be, the largest below the first.
         draws: label draws of each budget.
         ablated: how many times, evenly spaced, are hidden and shown alone.
     """
@@ -45,11 +45,6 @@ class Protocol(Parameters):
     n_labels: tuple[Annotated[int, Field(ge=1)], ...]
     draws: int = Field(ge=1)
     ablated: int = Field(ge=2)
-
-    @property
-    def key(self) -> str:
-        """6 hex digits that tell protocols apart in file names."""
-        return fingerprint(self.model_dump(mode="json"))[:6]
 
     @property
     def training(self) -> ProbeTraining:
@@ -71,9 +66,17 @@ def probe_single_times(run: RunParameters, model: EncoderModel, protocol: Protoc
 
 
 def _budgets(y: Array, n_labels: tuple[int, ...]) -> list[int]:
-    """Those of ``n_labels`` that hold as many of each class, and no more than there are."""
+    """Those of ``n_labels`` that hold as many of each class, and no more than there are.
+
+    If there is none, as with three classes and 100 labels, the nearest below the first, 99, and
+    one label a class at least, so that every data set has one.
+    """
     of_class = np.bincount(y)
-    return [n for n in n_labels if n % len(of_class) == 0 and n <= len(of_class) * of_class.min()]
+    n, fewest = len(of_class), int(of_class.min())
+    found = [asked for asked in n_labels if asked % n == 0 and asked <= n * fewest]
+    if found or fewest == 0:
+        return found
+    return [n * min(max(asked // n, 1), fewest) for asked in n_labels[:1]]
 
 
 def probe_whole_trajectory(

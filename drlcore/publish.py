@@ -9,12 +9,12 @@ import nbformat
 import pandas as pd
 
 from drlcore import paths, results
+from drlcore.card import CARD, WEIGHTS
 from drlcore.claims import OPPOSITE, VERDICTS
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, SETTINGS, LatentSpace
 from drlcore.presets import PresetName
-from drlcore.run import RunParameters
-from drlcore.store import find
+from drlcore.store import HISTORY, copy
 
 PRESET: PresetName = "laptop"
 LIMIT_MB = 30
@@ -38,13 +38,14 @@ def publish() -> None:
     shutil.rmtree(staged, ignore_errors=True)
     for experiment in (cls(preset=PRESET) for cls in EXPERIMENTS.values()):
         for run in experiment.runs():
-            for file in ("run.json", "history.csv"):
-                _copy(run, file, staged)
+            for file in (CARD, HISTORY):
+                copy(run, file, staged / run.key)
         for product in experiment.products():
-            _copy(product.run, product.file, staged)
+            copy(product.run, product.file, staged / product.run.key)
     space = LatentSpace(preset=PRESET)
     for method, t_sampler in SETTINGS[:2]:
-        _copy(space.sampler(method, t_sampler), "weights.safetensors", staged)
+        sampler = space.sampler(method, t_sampler)
+        copy(sampler, WEIGHTS, staged / sampler.key)
     size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file()) / 1e6
     if size > LIMIT_MB:
         raise ArtefactError(f"the artefacts take {size:.1f} MB, at most {LIMIT_MB} are committed")
@@ -81,12 +82,3 @@ def with_claims(readme: str, claims: pd.DataFrame) -> str:
 def executed(preset: str, notebook: str) -> Path:
     """Where the batch run leaves an executed notebook."""
     return paths.output() / "data" / "runs" / "notebooks" / preset / f"{notebook}.ipynb"
-
-
-def _copy(run: RunParameters, file: str, staged: Path) -> None:
-    source = find(run, file)
-    if source is None:
-        raise ArtefactError(f"{file} of run {run.key} is missing: run 'make reproduce' first")
-    target = staged / run.key / file
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source, target)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from drlcore import paths
 from drlcore.checkpoint import write_atomically
+from drlcore.datasets import title
 from drlcore.errors import ArtefactError
 from drlcore.experiments import SETTINGS, Compared, Floor, LatentSpace
 from drlcore.gaussian_mixture import Prop1
@@ -46,7 +47,7 @@ def of_run(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
     encoder = run.first_stage or run
     low, high = encoder.noise.window
     about: dict[str, Any] = {
-        "dataset": run.dataset,
+        "dataset": title(run.dataset),
         "method": run.method,
         "sde": run.sde,
         "t_sampler": encoder.noise.t_sampler,

@@ -200,7 +200,7 @@ def test_several_names_are_separated_by_commas_each_counts_once_in_their_order()
 
 
 @pytest.mark.parametrize("cls", ALL)
-@pytest.mark.parametrize("names", ["cifar11", "mnist,cifar11", "mnist,", "", "toy", "no.npz", "."])
+@pytest.mark.parametrize("names", ["cifar11", "mnist,cifar11", "mnist,", "", "toy", "no.npz"])
 def test_an_unknown_name_is_refused(cls: type[Comparison], names: str) -> None:
     with pytest.raises(ParameterError, match=r"'dataset' = '.*known are mnist, digits, .*cifar10"):
         cls(dataset=names)
@@ -211,13 +211,14 @@ def test_a_file_that_holds_no_arrays_is_refused_wherever_it_is_named(
     cls: type[Comparison], tmp_path: Path
 ) -> None:
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(ParameterError, match=r"unknown dataset .*notes\.txt"):
+    with pytest.raises(ParameterError, match=r"notes\.txt' is a \.txt file"):
         cls(dataset=f"{tmp_path / 'notes.txt'},mnist")
 
 
 def test_a_user_s_own_images_are_a_data_set(tmp_path: Path) -> None:
     file = tmp_path / "own.npz"
-    file.touch()
+    x, y = np.random.default_rng(0).random((60, 6, 6)), np.arange(60) % 2
+    np.savez(file, x_train=x, y_train=y, x_test=x, y_test=y)
     seven = Downstream(dataset=f"mnist,{file}")
     assert seven.datasets == ["mnist", str(file)]
 

@@ -71,6 +71,9 @@ def test_run_cards_of_artefacts_match_their_keys_and_the_data() -> None:
         assert card["key"] == run.key
         assert card["parameters"] == json.loads(run.model_dump_json())
         assert card["data"]["checksum"] == load_dataset(run.dataset).checksum
+        beside = {p.name: file_sha256(p) for p in path.parent.iterdir() if p != path}
+        listed = {**card["files"], "weights.safetensors": card["weights"]["sha256"]}
+        assert beside.items() <= listed.items()
 
 
 def test_verdicts_are_recomputed_from_the_results() -> None:
@@ -93,7 +96,8 @@ def test_results_say_what_the_artefacts_say() -> None:
     table = results.read("laptop", "04_noise_dial")
     images = table[table.run.notna()]
     for key, rows in list(images.groupby("run"))[::7]:
-        stored = pd.read_csv(paths.artefacts() / str(key) / "metrics.csv")
+        (path,) = (paths.artefacts() / str(key)).glob("metrics-*.csv")
+        stored = pd.read_csv(path)
         merged = rows.merge(stored, on=["split", "metric"], suffixes=("", "_stored"))
         assert len(merged) == len(rows) == len(stored)
         assert merged.value.to_numpy() == pytest.approx(merged.value_stored.to_numpy(), rel=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from drlcore import paths, publish
+from drlcore.checkpoint import file_sha256
 from drlcore.claims import ABSENT, OPPOSITE, REPRODUCED
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, StartHere
@@ -51,9 +53,13 @@ def test_what_was_computed_takes_the_place_of_what_is_committed(checkout: Path) 
     stale = checkout / "data" / "artefacts" / "0123456789ab" / "run.json"
     stale.parent.mkdir()
     stale.write_text("{}")
+    card = f"data/artefacts/{run.key}/run.json"
     computed = checkout / "data" / "runs" / run.key / "history.csv"
     computed.parent.mkdir(parents=True)
     computed.write_text("step\n")
+    listed = json.loads(before[card])
+    listed["files"] = {"history.csv": file_sha256(computed)}
+    computed.with_name("run.json").write_text(json.dumps(listed))
     executed = publish.executed("laptop", StartHere.notebook)
     executed.parent.mkdir(parents=True)
     notebook = nbformat.read(ROOT / "notebooks" / f"{StartHere.notebook}.ipynb", as_version=4)
@@ -63,9 +69,11 @@ def test_what_was_computed_takes_the_place_of_what_is_committed(checkout: Path) 
     publish.publish()
     after = content(checkout)
     written = f"notebooks/{StartHere.notebook}.ipynb"
-    assert {k for k in after if after[k] != before.get(k)} == {name, written}
+    assert {k for k in after if after[k] != before.get(k)} == {name, card, written}
     assert after.keys() == before.keys()  # no run that no notebook reads
     assert after[name] == b"step\n"
+    files = {k: v for k, v in json.loads(before[card])["files"].items() if k != "history.csv"}
+    assert json.loads(after[card])["files"] == {**files, **listed["files"]}
     assert b"New." in after[written] and b"/somewhere" not in after[written]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ import torch
 from safetensors.numpy import save_file
 
 from drlcore import paths, products, results, store
+from drlcore.card import Card, Data, Weights
+from drlcore.checkpoint import file_sha256
 from drlcore.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
 from drlcore.experiments import SETTINGS, Floor, LatentSpace
@@ -21,6 +22,7 @@ from drlcore.gaussian_mixture import Estimate, Prop1
 from drlcore.noise_range import NoiseRange
 from drlcore.products import Product
 from drlcore.run import RunParameters
+from drlcore.sheets import Arrays
 from drlcore.training import pick_device
 
 RUN = RunParameters(dataset="digits", steps=3, batch_size=8, width=16)
@@ -42,15 +44,38 @@ def put(path: Path, text: str) -> Path:
     return path
 
 
-def put_product(folder: Path, file: str, text: str, checksum: str | None = None) -> Path:
-    """A product beside the card of a run trained on digits, or on data of ``checksum``."""
-    put_card(folder, checksum)
-    return put(folder / file, text)
+def leftovers() -> list[Path]:
+    """Files that only a killed writer may leave."""
+    found = [*paths.runs().rglob(".*"), *paths.runs().rglob("*resume.safetensors")]
+    return [path for path in found if path.is_file()]
 
 
-def put_card(folder: Path, checksum: str | None = None) -> None:
-    data = {"checksum": checksum or load_dataset("digits").checksum}
-    put(folder / "run.json", json.dumps({"data": data}))
+def put_card(place: Path, run: RunParameters, checksum: str | None = None) -> Card:
+    """The card of ``run`` as trained on digits, or on data of ``checksum``."""
+    card = store.read_card(place, run.key) or Card(
+        key=run.key,
+        parameters=run.named_by_content(),
+        weights=Weights(kind="ema", sha256="0" * 64),
+        data=Data(name="digits", checksum=checksum or load_dataset("digits").checksum),
+        environment={},
+        wall_s=1.0,
+    )
+    card.save(place)
+    return card
+
+
+def put_product(
+    place: Path, product: Product[Any], content: str | Arrays, checksum: str | None = None
+) -> Path:
+    """``content`` as the stored ``product``, listed in the card beside it."""
+    card = put_card(place, product.run, checksum)
+    path = place / product.file
+    if isinstance(content, str):
+        put(path, content)
+    else:
+        save_file(content, path)
+    card.listing({**card.files, path.name: file_sha256(path)}).save(place)
+    return path
 
 
 # Runs and products.
@@ -58,10 +83,11 @@ def put_card(folder: Path, checksum: str | None = None) -> None:
 
 def test_a_run_is_looked_for_here_then_among_the_artefacts(checkout: Path) -> None:
     assert store.find(RUN, "run.json") is None
-    committed = put(paths.artefacts() / RUN.key / "run.json", "{}")
-    assert store.find(RUN, "run.json") == committed
-    here = put(store.folder(RUN) / "run.json", "{}")
-    assert store.find(RUN, "run.json") == here
+    committed, here = paths.artefacts() / RUN.key, store.folder(RUN)
+    put_card(committed, RUN)
+    assert store.find(RUN, "run.json") == committed / "run.json"
+    put_card(here, RUN)
+    assert store.find(RUN, "run.json") == here / "run.json"
     assert store.find(RUN.updated(seed=1), "run.json") is None
     assert checkout in committed.parents and checkout not in here.parents
 
@@ -90,42 +116,22 @@ def test_history_trains_if_need_be(checkout: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_run_that_died_before_its_last_move_does_not_count(checkout: Path) -> None:
-    store.load_or_train(RUN, progress=False, device="cpu")
-    done = store.folder(RUN) / "weights.safetensors"
-    done.rename(done.with_name("weights.staged.safetensors"))
-    store.load_or_train(RUN, progress=False, device="cpu")
-    assert done.is_file() and not done.with_name("weights.staged.safetensors").exists()
-
-
-def test_weights_without_their_card_are_refused(checkout: Path) -> None:
-    store.load_or_train(RUN, progress=False, device="cpu")
-    (store.folder(RUN) / "run.json").unlink()
-    with pytest.raises(ArtefactError, match=r"run\.json is missing"):
-        store.load_or_train(RUN, progress=False, device="cpu")
-
-
 def test_a_product_computed_here_comes_before_the_committed_one(checkout: Path) -> None:
     product = products.metrics(RUN)
     table = "split,metric,value\ntest,a,{}\n"
-    committed = put_product(paths.artefacts() / RUN.key, "metrics.csv", table.format(1))
+    committed = put_product(paths.artefacts() / RUN.key, product, table.format(1))
     assert product.path == committed
     assert product.load().value.tolist() == [1]
-    here = put_product(store.folder(RUN), "metrics.csv", table.format(2))
+    here = put_product(store.folder(RUN), product, table.format(2))
     assert product.path == here
     assert product.load().value.tolist() == [2]
 
 
-def test_a_corrupt_table_is_refused(checkout: Path) -> None:
-    put_product(store.folder(RUN), "metrics.csv", "")
-    with pytest.raises(ArtefactError, match=r"metrics\.csv is corrupt"):
-        products.metrics(RUN).load()
-
-
 def test_a_product_of_other_data_is_refused(checkout: Path) -> None:
-    put_product(store.folder(RUN), "metrics.csv", "split,metric,value\ntest,a,1\n", "f" * 16)
+    product = products.metrics(RUN)
+    put_product(store.folder(RUN), product, "split,metric,value\ntest,a,1\n", "f" * 16)
     with pytest.raises(ArtefactError, match="trained on digits with checksum ffffffffffffffff"):
-        products.metrics(RUN).load()
+        product.load()
 
 
 def test_weights_without_their_history_are_refused(checkout: Path) -> None:
@@ -149,10 +155,8 @@ def test_every_kind_of_product_is_computed_once_and_read_back(
     ]
     computed = [product.load(progress=False) for product in made]
     files = {product.path.name for product in made if product.path is not None}
-    assert files == {
-        "metrics.csv", "usage.csv", "codes.safetensors", "latent_grid-2.safetensors",
-        "swapped_codes-2.safetensors", "same_code-2.safetensors", "reconstructions-2.safetensors",
-    }  # fmt: skip
+    assert files == {product.file for product in made} and len(files) == len(made)
+    assert not leftovers()
     monkeypatch.setattr(products, "load_or_train", lambda *_, **__: pytest.fail("computed again"))
     for product, first in zip(made, computed, strict=True):
         again = product.load()
@@ -174,7 +178,7 @@ def test_arrays_keep_values_types_and_order_whatever_their_memory_layout(checkou
         "count": np.array(7),
     }
     store.load_or_train(RUN, progress=False, device="cpu")
-    product = Product(RUN, "made.safetensors", lambda run, model: arrays)
+    product = Product(RUN, "made", ".safetensors", lambda run, model: arrays, {})
     for name, value in product.load().items():
         assert value.dtype == arrays[name].dtype
         np.testing.assert_array_equal(value, arrays[name])
@@ -354,20 +358,23 @@ def test_notebook_03s_table_is_made_of_its_products(checkout: Path) -> None:
     space = LatentSpace(preset="smoke", dataset="digits")
     steps = space.numbers.nfe_steps
     for k, setting in enumerate(SETTINGS):
-        folder = store.folder(space.run(*setting))
-        put_product(folder, "metrics.csv", f"split,metric,value\ntest,knn_accuracy,0.{k + 1}\n")
+        metrics = products.metrics(space.run(*setting))
+        table = f"split,metric,value\ntest,knn_accuracy,0.{k + 1}\n"
+        put_product(store.folder(metrics.run), metrics, table)
     for run, loss in ((space.run("drl", "uniform_t"), 0.3), (space.unconditional(), 0.6)):
         table = f"sigma,z,loss\n0.1,own,{loss}\n0.1,shuffled,{2 * loss}\n7,own,{loss / 2}\n"
-        put_product(store.folder(run), "usage.csv", table)
+        put_product(store.folder(run), products.usage(run), table)
     for setting, share in zip(SETTINGS[:2], (False, True), strict=True):
         sheet = swap_sheet(np.full((3, 4, 4), share))
-        _save(store.folder(space.sampler(*setting)), f"swapped_codes-{steps}", sheet)
+        swapped = products.swapped_codes(space.sampler(*setting), steps)
+        put_product(store.folder(swapped.run), swapped, sheet)
     for dimension in space.numbers.latent_dims:
         sheet = {
             "diversity": np.full(5, 1 / dimension, np.float32),
             "error": np.full(5, 2 / dimension, np.float32),
         }
-        _save(store.folder(space.of_dimension(dimension)), f"same_code-{steps}", sheet)
+        same_code = products.same_code(space.of_dimension(dimension), steps)
+        put_product(store.folder(same_code.run), same_code, sheet)
 
     table = results.write("smoke", "made", results.of_latent_space(space))
     assert list(table.columns) == results.COLUMNS
@@ -388,8 +395,3 @@ def test_notebook_03s_table_is_made_of_its_products(checkout: Path) -> None:
     for metric, times in (("sample_diversity", 1), ("sample_error", 2)):
         spread = table[table.metric == metric].set_index("latent_dim").value
         assert spread.to_dict() == {d: pytest.approx(times / d) for d in space.numbers.latent_dims}
-
-
-def _save(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
-    put_card(folder)
-    save_file(arrays, folder / f"{name}.safetensors")

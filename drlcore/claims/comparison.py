@@ -183,8 +183,8 @@ COMPARISON: tuple[Claim, ...] = (
             "2-d code of DRL, test",
             selection=NOTHING,
             control="an untrained E(x0, t) of the same seeds",
-            threshold="above the control and at least .8, and below it and at most -.8: one pair "
-            "of neighbours in 8 times may be out of order by some steps",
+            threshold="above the control and at least .8, and below it and at most -.8: nearly "
+            "in order",
             fails="class or ink turns back along t, or does the same without training",
             source=CURVE,
             contrasts=_curve(weighting),
@@ -201,7 +201,8 @@ COMPARISON: tuple[Claim, ...] = (
         control="an autoencoder as long trained, less .05; an untrained encoder",
         threshold=f"within {NEAR} of the autoencoder (our tolerance) on both sides, and above "
         "untrained",
-        fails="the code stays further from the autoencoder's, or no better than untrained",
+        fails="the code stays further from it, or no better than untrained; no outcome is the "
+        "opposite",
         source=CURVE,
         contrasts=_near_the_autoencoder,
     ),

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from drlcore.datasets import DATASETS, require
+from drlcore import own_images
+from drlcore.datasets import DATASETS, load_dataset, require, title
 from drlcore.noise_range import NoiseRange
 from drlcore.parameters import Parameters
 from drlcore.presets import PRESETS, Preset, PresetName
@@ -24,18 +24,31 @@ from drlcore.sde import SDEName
 IMAGE_DATASETS = tuple(name for name in DATASETS if name != "toy")
 
 
-def check_dataset_name(name: str) -> None:
-    """Nothing if ``name`` is a set of images, there or not. Raises ValueError otherwise."""
-    if name not in IMAGE_DATASETS and not Path(name).is_file():
+def image_dataset(name: str) -> str:
+    """``name`` if it is a known set of images, there or not; own images' absolute path.
+
+    Own images are read here, so that nothing is trained on what cannot be used to the end.
+
+    Raises:
+        ValueError: neither.
+        DataError: own images that cannot be read or used.
+    """
+    if name in IMAGE_DATASETS:
+        return name
+    path = None if name in DATASETS else own_images.find(name)
+    if path is None:
         known = ", ".join(IMAGE_DATASETS)
-        raise ValueError(f"known are {known}, or the path of an .npz file that exists")
+        raise ValueError(
+            f"known are {known}, or the path of an .npz file that exists; {name!r} is neither"
+        )
+    load_dataset(str(path))
+    return str(path)
 
 
 def _known_dataset(name: str) -> str:
-    check_dataset_name(name)
-    if name in IMAGE_DATASETS:
-        require(name)  # an absent file stops here with a DataError, before any training
-    return name
+    found = image_dataset(name)
+    require(found)  # an absent file stops here with a DataError, before any training
+    return found
 
 
 ImageDataset = Annotated[str, AfterValidator(_known_dataset)]
@@ -107,7 +120,8 @@ class ImageExperiment(Experiment):
     """Base of experiments that train on images.
 
     Attributes:
-        dataset: a name of ``IMAGE_DATASETS``, or the path of an ``.npz`` file with your own images.
+        dataset: a name of ``IMAGE_DATASETS``, or the path of an ``.npz`` file with your own images,
+            kept as an absolute one.
         sde: ``ve`` (the paper's), ``vp`` or ``subvp``.
         sigma_min, sigma_max: the noise range, data units; images lie in [-1, 1].
         steps: training steps where codes are measured.
@@ -125,6 +139,11 @@ class ImageExperiment(Experiment):
     def _possible(self) -> Self:
         self.base()  # every run is validated before the first one trains
         return self
+
+    @property
+    def data_title(self) -> str:
+        """What figures call the data set."""
+        return title(self.dataset)
 
     @property
     def noise(self) -> NoiseRange:

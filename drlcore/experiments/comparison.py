@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import accumulate, takewhile
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from drlcore.datasets import available, require
+from drlcore.datasets import DATASETS, available, require, title
 from drlcore.downstream import Protocol
-from drlcore.experiments.base import Experiment, check_dataset_name
+from drlcore.experiments.base import Experiment, image_dataset
 from drlcore.loss import Method, Weighting
 from drlcore.noise_range import NoiseRange
+from drlcore.own_images import is_own
 from drlcore.presets import MethodsPreset
 from drlcore.products import (
     Product,
@@ -22,15 +25,31 @@ from drlcore.products import (
 from drlcore.run import RunParameters
 from drlcore.sde import SDEName
 
+_PATH, _NAMES = 2**12, 2**16  # characters: more than a path has, and more than anyone types
 
-def _split(names: str) -> list[str]:
-    return list(dict.fromkeys(name.strip() for name in names.split(",")))
+
+def _split(names: str) -> Iterator[str]:
+    """The names between commas, in order; a comma may also belong to the path of own images."""
+    pieces = names.split(",")
+    if len(pieces) > 1 and is_own(names.strip()):
+        yield names.strip()
+        return
+    while pieces:
+        joined = takewhile(lambda name: len(name) < _PATH, accumulate(pieces, "{},{}".format))
+        ends = (i for i, name in enumerate(joined, 1) if is_own(name.strip()))
+        end = 1 if pieces[0].strip() in DATASETS else next(ends, 1)
+        yield ",".join(pieces[:end]).strip()
+        del pieces[:end]
 
 
 def _known_datasets(names: str) -> str:
-    for name in _split(names):
-        check_dataset_name(name)
-    return names
+    if len(names) > _NAMES:
+        raise ValueError(f"{len(names)} characters; allowed: up to {_NAMES}")
+    found = list(dict.fromkeys(image_dataset(name) for name in _split(names)))
+    titles = [title(name) for name in found]
+    if twice := [name for name in titles if titles.count(name) > 1]:
+        raise ValueError(f"two data sets would both be called {twice[0]!r}; rename one file")
+    return ", ".join(found)
 
 
 DatasetNames = Annotated[str, AfterValidator(_known_datasets)]
@@ -73,8 +92,8 @@ class Comparison(Experiment):
     Encoder, code size, batches, steps and optimiser are the same for all.
 
     Attributes:
-        dataset: one name or several, separated by commas; None takes the preset's. Notebooks that
-            show one data set take the first.
+        dataset: one name, or path of own images, or several, separated by commas; None takes the
+            preset's. Notebooks that show one data set take the first.
         sigma_min, sigma_max: the noise range, data units; images lie in [-1, 1].
         weighting: lambda(t) of the diffusion methods; None takes the preset's. Under the paper's,
             ``std2``, the loss at high noise is so small that a laptop's few steps teach E(x0, t)
@@ -116,7 +135,12 @@ class Comparison(Experiment):
         """The data sets asked for, there or not."""
         if self.dataset is None:
             return list(self.numbers_compared.datasets)
-        return _split(self.dataset)
+        return list(_split(self.dataset))
+
+    @property
+    def data_title(self) -> str:
+        """What figures call the first data set that is there."""
+        return title(self.datasets[0])
 
     @property
     def datasets(self) -> list[str]:
