@@ -209,7 +209,13 @@ def test_dial_codes_have_a_panel_for_each_level():
     rng = np.random.default_rng(0)
     clouds = {f"σ = {k}": rng.normal(size=(50, 2)) for k in range(7)}
     labels = np.arange(50) % 10
-    axes = plotting.dial_codes(clouds, labels).axes
+    figure = plotting.dial_codes(clouds, labels)
+    axes = figure.axes
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [str(c) for c in range(10)]
+    points = axes[0].collections[0]
+    for c, handle in enumerate(legend.legend_handles):  # in the colour of the points
+        np.testing.assert_allclose(handle.get_color(), points.to_rgba(c))
     assert len(axes) == 10  # two rows of five
     for ax, (title, codes) in zip(axes, clouds.items(), strict=False):
         assert ax.get_title() == title
