@@ -8,6 +8,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -20,77 +21,115 @@ from torch import Tensor
 
 from drlcore.errors import ArtefactError
 
+PARTIAL = ".partial-"
+"""How the names of files begin that are being written, or were when their writer was killed."""
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+
+def write_atomically(
+    path: Path,
+    write: Callable[[Path], object],
+    announce: Callable[[str], object] | None = None,
+) -> None:
     """Call ``write`` on a temporary file beside ``path``, then move it into place.
 
-    A reader sees the old file or the new one, never half of one.
+    A reader sees the old file or the new one, never half of one, also after a power cut.
+
+    Args:
+        announce: called with the new file's SHA-256 when it is complete but not yet in place.
 
     Raises:
         ArtefactError: the disk is full or the folder not writable; ``path`` is as it was.
     """
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=".partial-", suffix=path.suffix
-        )
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL, suffix=path.suffix)
         os.close(handle)
-        write(Path(temporary))
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        temporary = Path(name)
+        write(temporary)
+        temporary.chmod(0o644)
+        _sync(temporary, os.O_RDWR)
+        if announce is not None:
+            announce(file_sha256(temporary))
+        temporary.replace(path)
+        with suppress(OSError):  # not every system can do this with a folder
+            _sync(path.parent, os.O_RDONLY)
     except (OSError, SafetensorError) as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise ArtefactError(
             f"cannot write {path}: {error}. Free some space or check permissions and start again; "
             "everything finished before is kept"
         ) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, atomically."""
+def _sync(path: Path, flags: int) -> None:
+    """Wait until ``path`` is on the disk."""
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def save_tensors(
+    path: Path, tensors: Mapping[str, Tensor], announce: Callable[[str], object] | None = None
+) -> None:
+    """Write tensors as safetensors, atomically; ``announce`` as in ``write_atomically``."""
     held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, lambda temporary: save_file(held, temporary))
+    write_atomically(path, lambda temporary: save_file(held, temporary), announce)
 
 
-def load_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
+def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read safetensors to the CPU.
 
     Raises:
-        ArtefactError: absent, corrupt, or not of the given checksum.
+        ArtefactError: absent or corrupt.
     """
     if not path.is_file():
         raise ArtefactError(f"{path} is missing")
-    if sha256 is not None and (found := file_sha256(path)) != sha256:
-        raise ArtefactError(
-            f"{path} is corrupt: expected sha256 {sha256}, found {found}; delete it and run again"
-        )
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (OSError, SafetensorError) as error:
         raise ArtefactError(f"{path} is corrupt ({error}); delete it and run again") from error
 
 
-def save_state(path: Path, tensors: Mapping[str, Tensor], data: str) -> None:
-    """Keep ``tensors``, the state of a computation on the data of checksum ``data``, atomically."""
-    save_tensors(path, {**tensors, "data": torch.tensor(list(data.encode()), dtype=torch.uint8)})
+def save_state(path: Path, tensors: Mapping[str, Tensor], of: str) -> None:
+    """Keep ``tensors``, the state of the computation ``of``, atomically.
+
+    ``of`` names everything that the state belongs to: the run, and the checksum of its data.
+    """
+    held = {**tensors, "of": torch.tensor(list(of.encode()), dtype=torch.uint8)}
+    save_tensors(path, {**held, "sha256": _digest(held)})
 
 
-def load_state(path: Path, data: str) -> dict[str, Tensor] | None:
+def load_state(path: Path, of: str) -> dict[str, Tensor] | None:
     """What ``save_state`` kept; None if it kept nothing.
 
     Raises:
-        ArtefactError: it is corrupt, or of a computation on other data.
+        ArtefactError: it is corrupt, or of another computation.
     """
     if not path.is_file():
         return None
     tensors = load_tensors(path)
-    if bytes(tensors["data"].tolist()).decode() != data:
-        raise ArtefactError(
-            f"{path} was begun on other data than is here now; delete it to start again"
-        )
+    digest, begun = tensors.pop("sha256", None), tensors.get("of")
+    if digest is None or begun is None or not torch.equal(digest, _digest(tensors)):
+        raise ArtefactError(f"{path} is corrupt (checksum); delete it to start again")
+    if (found := bytes(begun.tolist()).decode()) != of:
+        raise ArtefactError(f"{path} is of {found}, not of {of}; delete it to start again")
     return tensors
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> Tensor:
+    """SHA-256 of names, types, shapes and values: uint8 (32,)."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        value = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -118,17 +157,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tenso
 def save_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON with sorted keys, atomically."""
     text = json.dumps(values, indent=1, sort_keys=True) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text))
-
-
-def load_json(path: Path) -> dict[str, Any]:
-    """Read JSON. Raises ArtefactError if absent or corrupt."""
-    try:
-        return dict(json.loads(path.read_text()))
-    except FileNotFoundError:
-        raise ArtefactError(f"{path} is missing") from None
-    except ValueError as error:
-        raise ArtefactError(f"{path} is corrupt ({error}); delete it and run again") from None
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def file_sha256(path: Path) -> str:

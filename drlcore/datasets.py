@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from drlcore import paths, published
+from drlcore import own_images, paths, published
 from drlcore.errors import DataError, ParameterError
 from drlcore.idx import read_idx
 from drlcore.image_files import read_cifar, read_image_folder
@@ -34,9 +32,11 @@ __all__ = [
     "Split",
     "available",
     "from_arrays",
+    "identity",
     "load_dataset",
     "read_idx",
     "require",
+    "title",
 ]
 
 DatasetName = Literal[
@@ -51,7 +51,6 @@ MNIST_MD5 = {  # of the uncompressed files, as published
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _COLOUR_SEEDS = {"train": 1, "test": 2}
 # Images of each class, as in LP-DeepSSL and LaplaceNet. Not the few-shot split, which puts whole
 # classes aside.
@@ -77,13 +76,21 @@ def load_dataset(name: DatasetName | str) -> Dataset:
     ``cifar10``, ``cifar100``: 45,000 / 5,000 / 10,000 images of shape (3, 32, 32).
     ``mini-imagenet``: 45,000 / 5,000 / 10,000 images of shape (3, 84, 84), 100 classes; 5 GB.
 
-    A path ending in ``.npz``: the user's own images, arrays x_train, y_train, x_test, y_test as
-    for ``from_arrays``; read again when the file changes.
+    A path ending in ``.npz``: the user's own images, see ``drlcore.own_images``; read again when
+    the file changes.
 
     Raises:
         ParameterError: an unknown name.
         DataError: a file is absent, damaged, or holds something else.
     """
+    try:
+        return _load(name)
+    except OSError as error:  # taken away while it was read, or not ours to read
+        where = own_images.printable(str(error.filename or name))
+        raise DataError(f"{where}: {error.strerror or error}") from None
+
+
+def _load(name: str) -> Dataset:
     require(name)
     if name == "mnist":
         return _mnist(paths.mnist())
@@ -93,10 +100,33 @@ def load_dataset(name: DatasetName | str) -> Dataset:
         return _digits()
     if name == "toy":
         return _toy()
-    if name.endswith(".npz"):
-        path = Path(name).resolve()
-        return _npz(name, path, path.stat().st_mtime_ns)
+    if name not in DATASETS:
+        path = _own_file(name)
+        return _own(path, *_stamp(path))
     return _published(name, paths.published(name))
+
+
+def identity(name: DatasetName | str) -> str:
+    """What a run's key calls the data: a known name, or ``own-`` and the checksum of own images.
+
+    The same images are the same data, wherever and however they are stored; a changed file is
+    other data.
+
+    Raises:
+        ParameterError, DataError: see ``load_dataset``.
+    """
+    if name in DATASETS:
+        return name
+    path = _own_file(name)
+    try:
+        return f"own-{_own_checksum(path, *_stamp(path))}"
+    except OSError as error:
+        raise DataError(f"{own_images.printable(str(path))}: {error.strerror}") from None
+
+
+def title(name: DatasetName | str) -> str:
+    """What figures and tables call a data set: its name, or the stem of an own file's."""
+    return name if name in DATASETS else own_images.title(Path(name), DATASETS)
 
 
 def require(name: DatasetName | str) -> None:
@@ -108,11 +138,19 @@ def require(name: DatasetName | str) -> None:
     """
     if name in DATASETS:
         published.require(name)
-    elif not isinstance(name, str) or not name.endswith(".npz"):
-        known = ", ".join(DATASETS)
-        raise ParameterError(f"unknown dataset {name!r}; known are: {known}, or the path of a .npz")
-    elif not Path(name).is_file():
-        raise DataError(f"{name}: no such file")
+    else:
+        _own_file(name)
+
+
+def _own_file(name: str) -> Path:
+    """Where a user's own images are."""
+    path = own_images.find(name) if isinstance(name, str) else None
+    if path is not None:
+        return path
+    if isinstance(name, str) and name.endswith(".npz"):
+        raise DataError(f"{own_images.printable(name)}: no such file")
+    known = ", ".join(DATASETS)
+    raise ParameterError(f"unknown dataset {name!r}; known are: {known}, or the path of a .npz")
 
 
 def available(name: DatasetName | str) -> bool:
@@ -232,16 +270,17 @@ def _mini_imagenet(folder: Path) -> tuple[Array, Array, Array, Array]:
     return x_train[order], y_train[order], x_test, y_test
 
 
-@lru_cache(maxsize=4)
-def _npz(name: str, path: Path, changed: int) -> Dataset:
-    """The dataset in a file last ``changed`` at that time, which is there to key the cache."""
-    try:
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as stored:
-            missing = [key for key in _ARRAYS if key not in stored]
-            if missing:
-                held = ", ".join(stored.files) or "none"
-                raise DataError(f"{name}: lacks the arrays {', '.join(missing)}; it holds {held}")
-            x_train, y_train, x_test, y_test = (stored[key] for key in _ARRAYS)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{name}: not a readable .npz of plain arrays ({error})") from None
-    return from_arrays(name, x_train, y_train, x_test, y_test)
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file was last changed, in ns, and its size in bytes: what keys the caches."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=2)  # up to 2 GB each
+def _own(path: Path, changed: int, size: int) -> Dataset:
+    return own_images.read(path, title(str(path)))
+
+
+@lru_cache(maxsize=64)
+def _own_checksum(path: Path, changed: int, size: int) -> str:
+    return _own(path, changed, size).checksum

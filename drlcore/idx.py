@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from drlcore.errors import DataError
 
+_LARGEST = 2**28  # bytes; MNIST's largest file has 47 million
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -28,16 +29,19 @@ def read_idx(path: Path, expected_md5: str | None = None) -> NDArray[Any]:
         An array of the shape and type the header names, in the machine's byte order.
 
     Raises:
-        DataError: no such file, not gzip, truncated, another checksum, or not IDX. The message
-            names the file, and the expected and found checksum.
+        DataError: no such file, not gzip, truncated, more than 2^28 bytes, another checksum, or not
+            IDX. The message names the file, and the expected and found checksum.
     """
     wanted = f"; expected MD5 {expected_md5}" if expected_md5 else ""
     try:
-        content = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            content = file.read(_LARGEST + 1)  # a small file can unpack to any size
     except FileNotFoundError:
         raise DataError(f"{path}: no such file{wanted}") from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: not a whole gzip file ({error}){wanted}, found none") from None
+    if len(content) > _LARGEST:
+        raise DataError(f"{path}: unpacks to more than {_LARGEST:,} bytes{wanted}")
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if expected_md5 not in (None, found):
         raise DataError(f"{path}: wrong content{wanted}, found {found}")

@@ -16,6 +16,8 @@ from drlcore.errors import DataError
 
 Array = NDArray[Any]
 CIFAR_SHAPE = (3, 32, 32)
+# Pillow's for broken PNGs is a SyntaxError, for a header that asks for too much one of its own.
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 _RECORDS = re.compile(r"(?:^|/)(?:(train|data_batch_\d+)|(?:test|test_batch))\.bin$")
 
 
@@ -99,12 +101,10 @@ def read_image_folder(folder: Path, size: int) -> tuple[Array, Array, list[str]]
     for place, (_, file) in zip(x, files, strict=True):
         try:
             with Image.open(file) as image:
-                pixels = np.asarray(image.convert("RGB"))
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow's for broken PNGs is the last
+                if image.size != (size, size):  # asked before the pixels are unpacked
+                    found = " x ".join(map(str, image.size))
+                    raise DataError(f"{file}: {found} pixels; allowed: {size} x {size}")
+                place[:] = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+        except _UNREADABLE as error:
             raise DataError(f"{file}: not a readable image ({error})") from None
-        if pixels.shape[:2] != (size, size):
-            raise DataError(
-                f"{file}: {pixels.shape[1]} x {pixels.shape[0]} pixels; allowed: {size} x {size}"
-            )
-        place[:] = pixels.transpose(2, 0, 1)
     return x, np.array([label for label, _ in files]), classes

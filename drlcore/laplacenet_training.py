@@ -25,6 +25,7 @@ from drlcore.errors import TrainingError
 from drlcore.label_graph import pseudo_labels
 from drlcore.label_splits import LabelSplit, label_split
 from drlcore.laplacenet import Classifier, FineTuning
+from drlcore.lock import locked
 from drlcore.model import EncoderModel
 from drlcore.run import RunParameters
 from drlcore.splits import Split
@@ -68,11 +69,12 @@ def fine_tune(
     Raises:
         ParameterError, DataError: labels or steps that do not fit the images.
         TrainingError: the loss or a weight is not finite.
-        ArtefactError: ``resume`` is corrupt or of other data, or cannot be written.
+        ArtefactError: ``resume`` is corrupt or of another fine-tuning, or cannot be written.
     """
     torch.set_num_threads(run.threads)
     tuning = _Tuning(run, model, settings, dataset, settings.t)
-    tried = _load(resume, tuning)
+    of = f"fine-tuning {settings.key} of run {run.key} on data {dataset.checksum}"
+    tried = _load(resume, tuning, of)
     bar = tqdm(
         total=tuning.epochs,
         desc=f"{run.title}: {settings.n_labels} labels, mixup {settings.mixup}",
@@ -86,14 +88,14 @@ def fine_tune(
             for _ in range(settings.supervised_epochs):
                 candidate.epoch(on_step, evaluated=False)
             tried.append(candidate.accuracy(dataset.validation)[0])
-            _save(resume, tuning, tried)
+            _save(resume, tuning, tried, of)
         tuning = _Tuning(run, model, settings, dataset, settings.times[int(np.argmax(tried))])
     bar.update(len(tuning.rows))
     while len(tuning.rows) < tuning.epochs:
         tuning.epoch(on_step)
         bar.update()
         if monotonic() - saved > checkpoint_seconds:
-            _save(resume, tuning, tried)
+            _save(resume, tuning, tried, of)
             saved = monotonic()
     bar.close()
     return pd.DataFrame(tuning.rows, columns=list(COLUMNS)).astype({"epoch": int, "steps": int})
@@ -247,18 +249,19 @@ def _shuffled(indices: Tensor, generator: torch.Generator) -> Tensor:
     return indices[torch.randperm(len(indices), generator=generator)]
 
 
-def _save(path: Path, tuning: _Tuning, tried: list[float]) -> None:
+def _save(path: Path, tuning: _Tuning, tried: list[float], of: str) -> None:
     """Everything the next epoch depends on, and the accuracies of the encoder times tried."""
     tensors = {f"model.{k}": v for k, v in tuning.classifier.state_dict().items()}
     tensors |= {f"sgd.{k}": v for k, v in optimiser_tensors(tuning.optimiser).items()}
     tensors["rows"] = torch.tensor(tuning.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
     tensors["tried"] = torch.tensor(tried, dtype=torch.float64)
-    save_state(path, tensors, tuning.dataset.checksum)
+    with locked(path.parent, tuning.run.title):
+        save_state(path, tensors, of)
 
 
-def _load(path: Path, tuning: _Tuning) -> list[float]:
+def _load(path: Path, tuning: _Tuning, of: str) -> list[float]:
     """Put ``tuning`` where ``_save`` left it, if it did; the accuracies it kept."""
-    tensors = load_state(path, tuning.dataset.checksum)
+    tensors = load_state(path, of)
     if tensors is None:
         return []
     tuning.classifier.load_state_dict(under("model.", tensors))

@@ -32,7 +32,12 @@ class NoiseRange(Parameters):
     ``sigma`` is the standard deviation of the noise relative to the clean image,
     sigma(t) = std(t) / mean_coefficient(t), in data units (images lie in [-1, 1]). For the VE SDE
     this is the paper's sigma(t); for VP and sub-VP it is the same noise-to-signal ratio, so that
-    one range means the same under every SDE.
+    one range means the same under every SDE; ``sde.released_range`` is the range that the authors'
+    own clock runs over instead.
+
+    Relative to the images the same sigma is more noise here than in the authors' PyTorch code: it
+    normalises each channel of CIFAR to unit standard deviation, which in [-1, 1] is about 0.5, so
+    their sigma is half as much here. (Their JAX code has MNIST in [-1, 1] as here.)
 
     Attributes:
         sigma_min: smallest noise of the SDE, 1e-5 or more. The paper: 0.01.

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 
-from drlcore import downstream, sheets
-from drlcore.checkpoint import file_sha256, load_tensors, save_tensors, write_atomically
+from drlcore import (
+    augmentation,
+    diagnostics,
+    downstream,
+    label_graph_sheet,
+    mutual_information,
+    neural_probe,
+    probe,
+    sheets,
+    store,
+    time_probes,
+)
+from drlcore import label_graph as graphs
+from drlcore.checkpoint import file_sha256, load_tensors, save_tensors
 from drlcore.datasets import load_dataset
-from drlcore.diagnostics import code_usage
 from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError
-from drlcore.label_graph_sheet import label_graph_sheet
 from drlcore.laplacenet import FineTuning
 from drlcore.laplacenet_training import fine_tune
 from drlcore.model import EncoderModel
-from drlcore.probe import probe_run
+from drlcore.parameters import fingerprint
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
-from drlcore.store import card_beside, find, folder, load_or_train
+from drlcore.store import load_or_train
+from drlcore.training import RESUME
 
 Content = TypeVar("Content", pd.DataFrame, Arrays)
 
@@ -35,35 +46,45 @@ class Product(Generic[Content]):
 
     Attributes:
         run: the run it is computed from.
-        file: its name in the run's folder.
+        kind: what it is, the beginning of its file name.
+        suffix: the end of it.
         compute: what makes it from the trained model.
+        settings: every number beside the run that its content depends on, constants included.
+        version: raised when what ``compute`` does changes and no setting shows it.
     """
 
     run: RunParameters
-    file: str
+    kind: str
+    suffix: str
     compute: Callable[[RunParameters, EncoderModel], Content]
+    settings: Mapping[str, Any]
+    version: int = 1
+
+    @property
+    def file(self) -> str:
+        """Its name in the run's folder, with a fingerprint of ``settings`` and ``version``."""
+        digits = fingerprint({"settings": dict(self.settings), "version": self.version})[:8]
+        return f"{self.kind}-{digits}{self.suffix}"
 
     def load(self, *, progress: bool = True) -> Content:
         """The content: read if stored, else computed, training the run first if need be.
 
         Raises:
-            ArtefactError: the stored file is corrupt, or was computed from other data.
+            ArtefactError: the stored file is corrupt, was computed from other data, or cannot be
+                written.
             TrainingError: see ``train``.
         """
         path = self.path
         if path is None:
-            content = self.compute(self.run, load_or_train(self.run, progress=progress))
-            path = folder(self.run) / self.file
-            _write(path, content)
-            _resume(path).unlink(missing_ok=True)
-        else:
-            card_beside(path, self.run)
+            model = load_or_train(self.run, progress=progress)
+            with store.holding(self.run):
+                pass  # a folder that cannot be written is noticed before time is spent
+            content = self.compute(self.run, model)
+            path = store.put(self.run, self.file, lambda temporary: _write(temporary, content))
+        store.verified(self.run, path)
         if path.suffix == ".safetensors":
             return {name: value.numpy() for name, value in load_tensors(path).items()}
-        try:
-            return pd.read_csv(path)
-        except ValueError as error:
-            raise ArtefactError(f"{path} is corrupt ({error}); delete it, run again") from error
+        return pd.read_csv(path)
 
     @property
     def name(self) -> str:
@@ -73,7 +94,7 @@ class Product(Generic[Content]):
     @property
     def path(self) -> Path | None:
         """Where it is stored; None if it has not been computed."""
-        return find(self.run, self.file)
+        return store.find(self.run, self.file)
 
     @property
     def sha256(self) -> str:
@@ -85,105 +106,156 @@ class Product(Generic[Content]):
 
 def _write(path: Path, content: pd.DataFrame | Arrays) -> None:
     if isinstance(content, pd.DataFrame):
-        write_atomically(path, lambda temporary: content.to_csv(temporary, index=False))
+        content.to_csv(path, index=False)
     else:
         arrays = {k: torch.from_numpy(np.asarray(v, order="C")) for k, v in content.items()}
         save_tensors(path, arrays)
 
 
-def _resume(path: Path) -> Path:
-    """Where a long computation of ``path`` keeps its state, to go on from when killed."""
-    return path.with_name(f"{path.stem}.resume.safetensors")
-
-
 def metrics(run: RunParameters) -> Product[pd.DataFrame]:
     """Probes of the codes on validation and test, see ``probe.probe_run``."""
-    return Product(run, "metrics.csv", probe_run)
+    settings = {"neighbours": probe.NEIGHBOURS, "silhouette_samples": probe.SILHOUETTE_SAMPLES}
+    return Product(run, "metrics", ".csv", probe.probe_run, settings)
 
 
 def usage(run: RunParameters) -> Product[pd.DataFrame]:
-    """Loss with own, shuffled and constant code by level, see ``diagnostics.code_usage``."""
-    return Product(run, "usage.csv", code_usage)
+    """Loss with the own code and with others in its place, see ``diagnostics.code_usage``."""
+    settings = {"levels": diagnostics.USAGE_LEVELS, "denoised": diagnostics.USAGE_DENOISED}
+    return Product(run, "usage", ".csv", diagnostics.code_usage, settings, version=2)
 
 
 def codes(run: RunParameters) -> Product[Arrays]:
     """Codes of the test images."""
-    return Product(run, "codes.safetensors", sheets.codes_of_test)
+    return Product(run, "codes", ".safetensors", sheets.codes_of_test, {})
 
 
 def latent_grid(run: RunParameters, steps: int) -> Product[Arrays]:
     """Samples over a grid of codes, see ``sheets.latent_grid``."""
-    return _sheet(run, "latent_grid", sheets.latent_grid, steps)
+    return _sheet(run, "latent_grid", sheets.latent_grid, steps, {"grid": sheets.GRID})
 
 
 def swapped_codes(run: RunParameters, steps: int) -> Product[Arrays]:
     """Denoising with another image's code, see ``sheets.swapped_codes``."""
-    return _sheet(run, "swapped_codes", sheets.swapped_codes, steps)
+    settings = {"digits": sheets.SWAP_DIGITS, "sigmas": sheets.SWAP_SIGMAS}
+    return _sheet(run, "swapped_codes", sheets.swapped_codes, steps, settings)
 
 
 def same_code(run: RunParameters, steps: int) -> Product[Arrays]:
     """Many samples of one code, see ``sheets.same_code``."""
-    return _sheet(run, "same_code", sheets.same_code, steps)
+    settings = {
+        "samples": sheets.SAME_CODE_SAMPLES,
+        "diversity_images": sheets.DIVERSITY_IMAGES,
+        "diversity_samples": sheets.DIVERSITY_SAMPLES,
+    }
+    return _sheet(run, "same_code", sheets.same_code, steps, settings)
 
 
 def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
     """Samples from the codes of test images, see ``sheets.reconstructions``."""
-    return _sheet(run, "reconstructions", sheets.reconstructions, steps)
+    return _sheet(run, "reconstructions", sheets.reconstructions, steps, {})
 
 
 def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
     """Probes at each encoder time, see ``downstream.probe_single_times``."""
-    return _probed(run, "single_times", downstream.probe_single_times, protocol)
+    settings = {
+        "neighbours": time_probes.NEIGHBOUR_CHOICES,
+        "inverse_penalties": time_probes.INVERSE_PENALTIES,
+    }
+    return _probed(run, "single_times", downstream.probe_single_times, protocol, settings)
 
 
 def whole_trajectory(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
     """Probes of all times together, see ``downstream.probe_whole_trajectory``."""
-    return _probed(run, "whole_trajectory", downstream.probe_whole_trajectory, protocol)
+    return _probed(run, "whole_trajectory", downstream.probe_whole_trajectory, protocol, {})
 
 
 def shared_information(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
     """Mutual information between times, see ``downstream.share_of_information``."""
-    return _probed(run, "shared_information", downstream.share_of_information, protocol)
+
+    def compute(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
+        return downstream.share_of_information(run, model, protocol)
+
+    settings = {
+        "n_times": protocol.n_times,
+        "resolution": mutual_information.RESOLUTION,
+        "samples": mutual_information.SAMPLES,
+    }
+    return Product(run, "shared_information", ".csv", compute, settings, version=2)
 
 
 def curves(run: RunParameters, protocol: Protocol) -> Product[Arrays]:
     """Codes over time, see ``downstream.curves``."""
-    return Product(
-        run,
-        f"curves-{protocol.key}.safetensors",
-        lambda r, model: downstream.curves(r, model, protocol),
-    )
+
+    def compute(run: RunParameters, model: EncoderModel) -> Arrays:
+        return downstream.curves(run, model, protocol)
+
+    settings = {"n_times": protocol.n_times, "images": downstream.CURVE_IMAGES}
+    return Product(run, "curves", ".safetensors", compute, settings)
 
 
 def label_graph(run: RunParameters) -> Product[Arrays]:
     """Labels spread over a small graph of features, see ``label_graph_sheet``."""
-    return Product(run, "label_graph.safetensors", label_graph_sheet)
+    settings = {
+        "images": label_graph_sheet.IMAGES,
+        "classes": label_graph_sheet.CLASSES,
+        "labels_per_class": label_graph_sheet.LABELS_PER_CLASS,
+        "neighbours": label_graph_sheet.NEIGHBOURS,
+        "t": FineTuning.model_fields["t"].default,
+        "alignment_step": graphs.ALIGNMENT_STEP,
+    }
+    compute = label_graph_sheet.label_graph_sheet
+    return Product(run, "label_graph", ".safetensors", compute, settings)
 
 
 def fine_tuned(run: RunParameters, settings: FineTuning) -> Product[pd.DataFrame]:
     """LaplaceNet on the run's encoder, epoch by epoch, see ``fine_tune``."""
-    file = f"laplacenet-{settings.key}.csv"
 
     def compute(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
-        resume = _resume(folder(run) / file)
+        # Beside the table, to go on from when killed; removed once that is stored.
+        resume = store.folder(run) / f"{product.file.removesuffix(product.suffix)}.{RESUME}"
         return fine_tune(run, model, settings, load_dataset(run.dataset), resume)
 
-    return Product(run, file, compute)
+    constants = {
+        "alignment_step": graphs.ALIGNMENT_STEP,
+        "mirrored": run.dataset in augmentation.MIRRORED,
+        "shift": augmentation.SHIFT,
+        "turn": augmentation.TURN,
+        "shear": augmentation.SHEAR,
+        "scale": augmentation.SCALE,
+        "jitter": augmentation.JITTER,
+        "erased": (
+            augmentation.ERASED_AREA,
+            augmentation.ERASED_RATIO,
+            augmentation.ERASED_GREY,
+        ),
+    }
+    everything = {**settings.model_dump(mode="json"), "constants": constants}
+    product = Product(run, "laplacenet", ".csv", compute, everything)
+    return product
 
 
 def _probed(
     run: RunParameters,
-    name: str,
-    probe: Callable[[RunParameters, EncoderModel, Protocol], pd.DataFrame],
+    kind: str,
+    probed: Callable[[RunParameters, EncoderModel, Protocol], pd.DataFrame],
     protocol: Protocol,
+    settings: Mapping[str, Any],
 ) -> Product[pd.DataFrame]:
-    return Product(run, f"{name}-{protocol.key}.csv", lambda r, model: probe(r, model, protocol))
+    everything = {
+        **settings,
+        "protocol": protocol.model_dump(mode="json"),
+        "training": downstream.DEFAULT.updated(epochs=protocol.epochs).model_dump(mode="json"),
+        "whitening_floor": neural_probe.WHITENING_FLOOR,
+    }
+    return Product(run, kind, ".csv", lambda r, model: probed(r, model, protocol), everything)
 
 
 def _sheet(
     run: RunParameters,
-    name: str,
+    kind: str,
     draw: Callable[[RunParameters, EncoderModel, int], Arrays],
     steps: int,
+    settings: Mapping[str, Any],
 ) -> Product[Arrays]:
-    return Product(run, f"{name}-{steps}.safetensors", lambda r, model: draw(r, model, steps))
+    everything = {**settings, "steps": steps}
+    return Product(run, kind, ".safetensors", lambda r, model: draw(r, model, steps), everything)

@@ -9,11 +9,11 @@ import nbformat
 import pandas as pd
 
 from drlcore import paths, results
+from drlcore.card import CARD, WEIGHTS
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, SETTINGS, LatentSpace
 from drlcore.presets import PresetName
-from drlcore.run import RunParameters
-from drlcore.store import find
+from drlcore.store import HISTORY, copy
 
 PRESET: PresetName = "laptop"
 LIMIT_MB = 30
@@ -22,12 +22,12 @@ CLAIMS_END = "<!-- end of claims -->"
 
 
 def publish() -> None:
-    """Refresh ``data/artefacts``, ``notebooks`` and README's claims from the last laptop run.
+    """Refresh the reference results and README's claims from the last laptop batch run.
 
     Committed are every product and history that a notebook reads, the run cards, and the weights
     of the two DRL models that notebook 03 samples from, to play with. What was not computed here,
     but committed before with the same parameters, stays; so does a notebook that was not executed.
-    Figures and result tables are already in place.
+    Figures and result tables are already in place, unless the run wrote to ``$DRLCORE_OUTPUT``.
 
     Raises:
         ArtefactError: something has not been computed, or the artefacts exceed 30 MB.
@@ -37,13 +37,14 @@ def publish() -> None:
     shutil.rmtree(staged, ignore_errors=True)
     for experiment in (cls(preset=PRESET) for cls in EXPERIMENTS.values()):
         for run in experiment.runs():
-            for file in ("run.json", "history.csv"):
-                _copy(run, file, staged)
+            for file in (CARD, HISTORY):
+                copy(run, file, staged / run.key)
         for product in experiment.products():
-            _copy(product.run, product.file, staged)
+            copy(product.run, product.file, staged / product.run.key)
     space = LatentSpace(preset=PRESET)
     for method, t_sampler in SETTINGS[:2]:
-        _copy(space.sampler(method, t_sampler), "weights.safetensors", staged)
+        sampler = space.sampler(method, t_sampler)
+        copy(sampler, WEIGHTS, staged / sampler.key)
     size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file()) / 1e6
     if size > LIMIT_MB:
         raise ArtefactError(f"the artefacts take {size:.1f} MB, at most {LIMIT_MB} are committed")
@@ -57,8 +58,13 @@ def publish() -> None:
             cell.metadata.pop("papermill", None)
             cell.metadata.pop("execution", None)
         nbformat.write(notebook, paths.root() / "notebooks" / f"{name}.ipynb")
+    for folder in (paths.results(PRESET), paths.figures(PRESET)):
+        committed = paths.root() / folder.relative_to(paths.output())
+        if folder.is_dir() and folder.resolve() != committed.resolve():
+            shutil.copytree(folder, committed, dirs_exist_ok=True)
     readme = paths.root() / "README.md"
-    readme.write_text(with_claims(readme.read_text(), results.read(PRESET, "claims")))
+    text = with_claims(readme.read_text(encoding="utf-8"), results.read(PRESET, "claims"))
+    readme.write_text(text, encoding="utf-8")
     print(f"{size:.1f} MB of artefacts, {len(notebooks)} notebooks")
 
 
@@ -71,15 +77,6 @@ def with_claims(readme: str, claims: pd.DataFrame) -> str:
     return f"{before}{CLAIMS_BEGIN}\n{table}\n{CLAIMS_END}{after}"
 
 
-def executed(preset: str, notebook: str) -> Path:
-    """Where the batch run leaves an executed notebook."""
-    return paths.output() / "data" / "runs" / "notebooks" / preset / f"{notebook}.ipynb"
-
-
-def _copy(run: RunParameters, file: str, staged: Path) -> None:
-    source = find(run, file)
-    if source is None:
-        raise ArtefactError(f"{file} of run {run.key} is missing: run 'make reproduce' first")
-    target = staged / run.key / file
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source, target)
+def executed(place: str, notebook: str) -> Path:
+    """Where the batch run leaves an executed notebook, see ``Experiment.place``."""
+    return paths.runs() / "notebooks" / place / f"{notebook}.ipynb"

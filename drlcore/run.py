@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 
 from drlcore.augmentation import MIRRORED, FullView, View, gauss_view
 from drlcore.baselines import BaselineModel, projection_head
-from drlcore.datasets import Dataset
+from drlcore.datasets import Dataset, identity
 from drlcore.decoder import ConvDecoder, MLPDecoder
 from drlcore.encoder import ConvEncoder, ConvNormEncoder, MLPEncoder
 from drlcore.errors import ParameterError
@@ -55,9 +56,10 @@ SCORE_NETWORKS: dict[ScoreNetworkName, type] = {
 REVISIONS: dict[EncoderName | ScoreNetworkName, int] = {
     "conv-norm": 1,  # running statistics are averaged with the weights
     "wrn-28-2": 1,  # likewise
-    "mnist-paper": 1,  # encoder: SiLU before its dense layers, log variance from -5
+    "mnist-paper": 1,  # encoder: SiLU before its dense layers, log variance from -5; flax's start
     "ncsnpp-small": 1,  # initial scale of the two ways z comes in
 }
+BATCH_NORM: tuple[EncoderName, ...] = ("conv-norm", "wrn-28-2")
 ENCODING: tuple[Method, ...] = ("drl", "vdrl", "drl-mixup")  # a score network given a code
 CONTRASTIVE: tuple[Method, ...] = ("simclr", "simclr-gauss")
 
@@ -78,12 +80,14 @@ class RunParameters(Parameters):
             and the clean image encoded at it.
         encoder, score_network, time_embedding: architectures; baselines have no score network.
         width: trunk width of the MLP score network; other networks keep their own sizes.
-        sigma_data: standard deviation of the data in the preconditioning, > 0.
+        sigma_data: standard deviation of the data in the preconditioning, 1e-4 to 1e4.
         weighting: lambda(t).
-        lambda_z: weight of L1 or KL, >= 0; 0 for methods without a penalty on z.
-        seed: of the weights, the batches, the times and the noise.
+        lambda_z: weight of L1 or KL, 0 to 1e6; 0 for methods without a penalty on z.
+        seed: of the weights, the batches, the times and the noise; below 2^32, as numpy asks.
         steps, batch_size: optimiser steps and images a step.
         learning_rate, warmup_steps, clip_norm, ema_decay: Adam, linear warm-up, gradient norm.
+        adam_epsilon: added to the root mean square of a parameter's gradient, > 0; gradients far
+            below it hardly move the parameter.
         train_images: train on the first so many images; None for all.
         label_split: of these, train on the images of this label split alone, as the released
             code's pretraining does; None for all. Probes are fitted on all of them still.
@@ -98,27 +102,28 @@ class RunParameters(Parameters):
     method: Method = "drl"
     sde: SDEName = "ve"
     noise: NoiseRange = NoiseRange()
-    latent_dim: int = Field(default=2, ge=1)
+    latent_dim: int = Field(default=2, ge=1, le=4096)
     time_conditioned: bool = False
     encoder: EncoderName = "conv"
     score_network: ScoreNetworkName = "mlp-pixelwise"
     time_embedding: TimeEmbeddingKind = "log_sigma"
-    width: int = Field(default=128, ge=1)
-    sigma_data: float = Field(default=0.5, gt=0)
+    width: int = Field(default=128, ge=1, le=8192)
+    sigma_data: float = Field(default=0.5, ge=1e-4, le=1e4)
     weighting: Weighting = "std2"
-    lambda_z: float = Field(default=0.0, ge=0)
-    seed: int = Field(default=0, ge=0)
-    steps: int = Field(default=1500, ge=1)
-    batch_size: int = Field(default=128, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    warmup_steps: int = Field(default=100, ge=0)
-    clip_norm: float = Field(default=1.0, gt=0)
+    lambda_z: float = Field(default=0.0, ge=0, le=1e6)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    steps: int = Field(default=1500, ge=1, le=10**8)
+    batch_size: int = Field(default=128, ge=1, le=2**16)
+    learning_rate: float = Field(default=1e-3, gt=0, le=10)
+    warmup_steps: int = Field(default=100, ge=0, le=10**8)
+    clip_norm: float = Field(default=1.0, gt=0, le=1e6)
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
-    train_images: int | None = Field(default=None, ge=1)
-    threads: int = Field(default=1, ge=1)
+    train_images: int | None = Field(default=None, ge=1, le=10**9)
+    threads: int = Field(default=1, ge=1, le=1024)
     first_stage: RunParameters | None = None
-    # Left out of the dump where it is None, so that runs older than it keep their keys.
+    # Left out of the dump at their defaults, so that runs older than they are keep their keys.
     label_split: LabelSplit | None = Field(default=None, exclude_if=lambda split: split is None)
+    adam_epsilon: float = Field(default=1e-8, gt=0, exclude_if=lambda epsilon: epsilon == 1e-8)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -146,6 +151,11 @@ class RunParameters(Parameters):
                 f"batch_size = 1: method {self.method!r} tells the images of a batch apart, so 2 "
                 "or more"
             )
+        if self.batch_size == 1 and self.encoder in BATCH_NORM:
+            raise ValueError(
+                f"batch_size = 1: encoder {self.encoder!r} has batch norm, which compares the "
+                "images of a batch, so 2 or more"
+            )
         return self
 
     @property
@@ -161,16 +171,28 @@ class RunParameters(Parameters):
     def title(self) -> str:
         """What a progress bar calls the run."""
         noise = f"{self.noise.label}, " if self.sees_noise else ""
-        return f"{self.dataset} {self.method}, {noise}seed {self.seed}"
+        return f"{Path(self.dataset).name} {self.method}, {noise}seed {self.seed}"
 
     @property
     def key(self) -> str:
         """12 hex digits that name the run in the store; any changed parameter changes them."""
-        values = self.model_dump(mode="json")
+        values = self.named_by_content()
         used = {name: REVISIONS.get(name) for name in (self.encoder, self.score_network)}
         if any(used.values()):
             values["revisions"] = {name: number for name, number in used.items() if number}
         return fingerprint(values)
+
+    def named_by_content(self) -> dict[str, Any]:
+        """Its parameters as JSON, with data named by ``datasets.identity``: no path is in them.
+
+        Raises:
+            ParameterError, DataError: an unknown data set, or a file that is not there.
+        """
+        values = self.model_dump(mode="json")
+        values["dataset"] = identity(self.dataset)
+        if self.first_stage is not None:
+            values["first_stage"] = self.first_stage.named_by_content()
+        return values
 
     def second_stage(self, noise: NoiseRange, **changes: Any) -> RunParameters:
         """The run that keeps this one's encoder and trains a new score network on ``noise``.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from drlcore.datasets import load_dataset
+from drlcore.datasets import load_dataset, title
 from drlcore.errors import DataError
 from drlcore.experiments.semi_supervised import Cell
 from drlcore.label_splits import LabelSplit, label_split
@@ -69,7 +69,7 @@ def of_label_splits(cells: Sequence[Cell]) -> pd.DataFrame:
     for _, run, settings in cells:
         dataset = load_dataset(run.dataset)
         split = LabelSplit(n_labels=settings.n_labels, index=settings.label_split)
-        key = (run.dataset, dataset.checksum, run.train_images, split.n_labels, split.index)
+        key = (title(run.dataset), dataset.checksum, run.train_images, split.n_labels, split.index)
         if key not in rows:
             y = dataset.train.y[: run.train_images]
             rows[key] = " ".join(map(str, label_split(y, split, dataset.n_classes)))

@@ -67,11 +67,12 @@ def from_arrays(
     x_test: ArrayLike,
     y_test: ArrayLike,
     validation: float = VALIDATION,
+    in_turn: bool = False,
 ) -> Dataset:
     """A dataset from images in memory.
 
     The validation part is drawn from the training images with a fixed seed, in proportion to
-    the classes; the images keep their order.
+    the classes; the images keep their order, unless they are put ``in_turn``.
 
     Args:
         name: what to call it.
@@ -80,6 +81,8 @@ def from_arrays(
         y_train, y_test: integer labels, shape (N,), from 0 without gaps in y_train; y_test may
             lack some.
         validation: fraction of the training images kept for validation, in (0, 0.5].
+        in_turn: put the images of each part in an order in which the first so many are of all
+            classes, in proportion.
 
     Raises:
         DataError: arrays other than that, or a class with too few images to split (fewer than 10
@@ -100,7 +103,7 @@ def from_arrays(
     n_classes = len(counts.values)
     if n_classes < 2 or counts.values[-1] != n_classes - 1:
         raise DataError(
-            f"{name}: y_train has the classes {counts.values.tolist()}; "
+            f"{name}: y_train has the classes {_listed(counts.values)}; "
             "they must be 0, 1, ... without gaps, two or more"
         )
     fewest = math.ceil(1 / validation)
@@ -116,13 +119,17 @@ def from_arrays(
         )
     signed = bool(min(train.min(), test.min()) < 0)
     kept, held_out = stratified(labels, validation)
+    whole = np.arange(len(test_labels))
+    if in_turn:
+        kept, held_out = (part[_in_turn(labels[part])] for part in (kept, held_out))
+        whole = _in_turn(test_labels)
     return Dataset(
         name=name,
         shape=train.shape[1:],
         n_classes=n_classes,
         train=_image_split(train[kept], labels[kept], signed),
         validation=_image_split(train[held_out], labels[held_out], signed),
-        test=_image_split(test, test_labels, signed),
+        test=_image_split(test[whole], test_labels[whole], signed),
         checksum=array_checksum(train, labels, test, test_labels),
     )
 
@@ -136,6 +143,15 @@ def stratified(labels: Array, fraction: float = VALIDATION) -> tuple[Array, Arra
         np.arange(len(labels)), test_size=size, stratify=labels, random_state=0
     )
     return np.sort(kept), np.sort(held_out)
+
+
+def _in_turn(labels: Array) -> Array:
+    """Indices in which the j-th of the n images of a class stands at j / n, equals by class."""
+    place = np.empty(len(labels))
+    for c in np.unique(labels):
+        of_class = np.flatnonzero(labels == c)
+        place[of_class] = np.arange(len(of_class)) / len(of_class)
+    return np.lexsort((labels, place))
 
 
 def array_checksum(*arrays: Array) -> str:
@@ -179,12 +195,20 @@ def _images(name: str, key: str, images: ArrayLike) -> Array:
 def _labels(name: str, key: str, labels: ArrayLike, n: int) -> Array:
     """``labels`` as int64, refused with a DataError if they are not ``n`` of them, from 0."""
     y = np.asarray(labels)
-    if y.shape != (n,) or y.dtype.kind not in "iu" or y.min() < 0:
+    fits = y.shape == (n,) and y.dtype.kind in "iu"
+    if not fits or y.min() < 0 or y.max() > np.iinfo(np.int64).max:
         raise DataError(
             f"{name}: {key} has shape {y.shape} and type {y.dtype}; "
             f"allowed: {n} integers, one for each image, none below 0"
         )
     return y.astype(np.int64)
+
+
+def _listed(classes: Array) -> str:
+    """All of a few classes; of many how many, from which to which."""
+    if len(classes) <= 20:
+        return str(classes.tolist())
+    return f"{classes[0]} to {classes[-1]}, {len(classes)} of them"
 
 
 def _image_split(images: Array, labels: Array, signed: bool) -> Split:

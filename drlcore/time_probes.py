@@ -12,10 +12,12 @@ from sklearn.svm import SVC
 
 from drlcore.errors import DataError, ParameterError
 from drlcore.neural_probe import ProbeTraining, fit_probe
-from drlcore.probe import METRIC_COLUMNS, NEIGHBOURS, neighbour_metrics, standardise
+from drlcore.probe import METRIC_COLUMNS, neighbour_metrics, standardise
 from drlcore.splits import Array
 from drlcore.trajectory import CodeSplit, Trajectories
 
+NEIGHBOUR_CHOICES = (5, 10, 20)
+INVERSE_PENALTIES = (0.1, 1.0)
 TIME_COLUMNS = ["t", "sigma", *METRIC_COLUMNS]
 
 Metrics = Mapping[str, tuple[float, float]]
@@ -24,8 +26,8 @@ Metrics = Mapping[str, tuple[float, float]]
 def probe_times(
     codes: Trajectories,
     seed: int,
-    neighbours: Sequence[int] = (5, 10, NEIGHBOURS),
-    inverse_penalties: Sequence[float] = (0.1, 1.0),
+    neighbours: Sequence[int] = NEIGHBOUR_CHOICES,
+    inverse_penalties: Sequence[float] = INVERSE_PENALTIES,
     settings: ProbeTraining | None = None,
 ) -> pd.DataFrame:
     """Every probe at each time: columns t, sigma, split, metric, value.

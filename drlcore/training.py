@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import NoReturn
 
 import pandas as pd
 import torch
@@ -20,6 +21,7 @@ from drlcore.loss import Loss, objective
 from drlcore.model import EncoderModel, with_score_network
 from drlcore.run import RunParameters
 
+RESUME = "resume.safetensors"
 HISTORY = ("step", "loss", "score_loss", "penalty", "encoder_gradient", "score_gradient")
 
 
@@ -67,8 +69,9 @@ def train(
         into the encoder and into the rest, score network or head, at that step.
 
     Raises:
-        TrainingError: the loss is not finite; names step, sigma and last good checkpoint.
-        ArtefactError: a checkpoint cannot be written, is corrupt, or is of other data.
+        TrainingError: the loss, or a weight after the last step, is not finite; names step, sigma
+            and last good checkpoint.
+        ArtefactError: a checkpoint cannot be written, is corrupt, or is of another run or data.
         ParameterError, DataError: ``run.label_split`` does not fit the classes or the images.
     """
     torch.set_num_threads(run.threads)
@@ -83,12 +86,15 @@ def train(
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     averaged = trained | _norm_statistics(model)
     average = {name: value.detach().clone() for name, value in averaged.items()}
-    optimiser = torch.optim.Adam(trained.values(), lr=run.learning_rate, fused=True)
+    optimiser = torch.optim.Adam(
+        trained.values(), lr=run.learning_rate, eps=run.adam_epsilon, fused=True
+    )
     generator = torch.Generator().manual_seed(run.seed)
     torch.manual_seed(run.seed)  # dropout draws from the global generator
     rows: list[list[float]] = []
     sums = torch.zeros(3)
-    state = _ResumeState(folder, model, average, optimiser, generator, dataset.checksum)
+    of = f"run {run.key} on data {dataset.checksum}"
+    state = _ResumeState(folder, model, average, optimiser, generator, of)
     first, rows, sums = state.load()
     steps = 0 if run.method == "random" else run.steps
     model.train()
@@ -132,6 +138,8 @@ def train(
         if monotonic() - saved > checkpoint_seconds and step + 1 < steps:
             state.save(step + 1, rows, sums)
             saved = monotonic()
+    if not state.good:
+        _stop(f"a weight is not finite after the last step, {steps}", run, state)
     with torch.no_grad():
         for name, value in averaged.items():
             value.copy_(average[name])
@@ -164,16 +172,22 @@ class _ResumeState:
         average: dict[str, Tensor],
         optimiser: torch.optim.Optimizer,
         generator: torch.Generator,
-        data: str,
+        of: str,
     ) -> None:
-        self.data, self.tensors = data, folder / "resume.safetensors"
+        self.of, self.tensors = of, folder / RESUME
         self.model, self.average = model, average
         self.optimiser, self.generator = optimiser, generator
         self.last_good: int | None = None
 
+    @property
+    def good(self) -> bool:
+        """Whether every weight, and its average, is finite."""
+        values = (*self.model.parameters(), *self.average.values())
+        return all(bool(torch.isfinite(value).all()) for value in values)
+
     def save(self, step: int, rows: list[list[float]], sums: Tensor) -> None:
         """Write the state after ``step``; one with a broken weight is not good, so not kept."""
-        if not all(torch.isfinite(p).all() for p in self.model.parameters()):
+        if not self.good:
             return
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
@@ -185,11 +199,11 @@ class _ResumeState:
         tensors["sums"] = sums
         tensors["rows"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(HISTORY))
         tensors["step"] = torch.tensor(step)
-        save_state(self.tensors, tensors, self.data)
+        save_state(self.tensors, tensors, self.of)
         self.last_good = step
 
     def load(self) -> tuple[int, list[list[float]], Tensor]:
-        tensors = load_state(self.tensors, self.data)
+        tensors = load_state(self.tensors, self.of)
         if tensors is None:
             return 0, [], torch.zeros(3)
         self.model.load_state_dict(under("model.", tensors))
@@ -229,12 +243,16 @@ def _stop_on_nonfinite(
         where = "the penalty on z, not the main term"
     elif run.sees_noise:
         where = f"sigma from {float(sigma.min()):.4g} to {float(sigma.max()):.4g}"
+    _stop(f"the loss is not finite at step {step + 1} ({where})", run, state)
+
+
+def _stop(what: str, run: RunParameters, state: _ResumeState) -> NoReturn:
     kept = (
         f"the last good checkpoint is step {state.last_good} in {state.tensors}"
         if state.last_good
         else "no checkpoint had been written yet"
     )
     raise TrainingError(
-        f"the loss is not finite at step {step + 1} ({where}); {kept}. Lower learning_rate, "
+        f"{what}; {kept}. Lower learning_rate, "
         f"{'raise sigma_min, ' if run.sees_noise else ''}or lower clip_norm"
     )

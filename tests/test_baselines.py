@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any, get_args
@@ -13,7 +14,7 @@ from pytorch_metric_learning.losses import NTXentLoss
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
-from drlcore import checkpoint, store
+from drlcore import store
 from drlcore.baselines import BaselineModel, baseline_objective, nt_xent
 from drlcore.datasets import Dataset, from_arrays, load_dataset
 from drlcore.diagnostics import code_usage
@@ -241,7 +242,7 @@ def test_random_is_a_run_without_steps(output: Path) -> None:
     model = store.load_or_train(run, progress=False, device="cpu")
     assert same(before, model.state_dict())
     assert store.history(run).empty and list(store.history(run).columns) == list(HISTORY)
-    card = checkpoint.load_json(store.folder(run) / "run.json")
+    card = json.loads((store.folder(run) / "run.json").read_text())
     assert card["key"] == run.key and card["parameters"]["method"] == "random"
     again = store.load_or_train(run, progress=False, device="cpu")
     assert same(before, again.state_dict())

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from PIL import Image
 
 from drlcore import paths
 from drlcore.datasets import (
@@ -32,6 +33,7 @@ from drlcore.datasets import (
 )
 from drlcore.errors import DataError, ParameterError
 from drlcore.factors import FACTORS, measure_factors
+from drlcore.image_files import read_image_folder
 
 Array = NDArray[Any]
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
@@ -261,6 +263,30 @@ def test_a_file_that_is_not_idx(tmp_path: Path, content: bytes, message: str) ->
         read_idx(path)
 
 
+def test_a_small_file_that_unpacks_to_a_huge_one_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, array = tmp_path / "a.gz", np.zeros(1000, "u1")
+    path.write_bytes(gzip.compress(idx(array)))
+    monkeypatch.setattr("drlcore.idx._LARGEST", 1008)
+    np.testing.assert_array_equal(read_idx(path), array)
+    monkeypatch.setattr("drlcore.idx._LARGEST", 1007)
+    with pytest.raises(DataError, match="a.gz: unpacks to more than 1,007 bytes; expected MD5 0"):
+        read_idx(path, "0")
+
+
+def test_an_image_that_claims_too_much_is_refused_by_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cat").mkdir()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    monkeypatch.setattr(Image.Image, "convert", None)  # the pixels stay unread
+    for side, message in ((9, "9 x 9 pixels; allowed: 84"), (30, "not a readable image")):
+        Image.new("1", (side, side)).save(tmp_path / "cat" / "a.png")
+        with pytest.raises(DataError, match=rf"a\.png: {message}"):
+            read_image_folder(tmp_path, 84)
+
+
 # A user's own images
 
 
@@ -362,11 +388,11 @@ def test_own_images_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     np.savez_compressed(path, **arrays(), note=np.zeros(3))
     data = load_dataset(str(path))
-    assert data is load_dataset(str(path)) and data.name == str(path)
+    assert data is load_dataset(str(path)) and data.name == "mine"
     assert data.checksum == from_arrays("mine", **arrays()).checksum
-    np.savez_compressed(path, **arrays(y_test=np.zeros(10, int)))
+    np.savez_compressed(path, **arrays(y_test=np.arange(10) // 9))
     os.utime(path, (0, 0))
-    assert load_dataset(str(path)).test.y.sum() == 0  # read again
+    assert load_dataset(str(path)).test.y.sum() == 1  # read again
 
 
 def test_a_file_of_other_arrays_is_refused(tmp_path: Path) -> None:
@@ -398,5 +424,6 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
     else:
         with path.open("wb") as file:
             np.save(file, np.zeros(3))
-    with pytest.raises(DataError, match=r"mine\.npz: not a readable \.npz of plain arrays"):
+    message = "y_test has type object" if damage == "objects" else "not a readable .npz of plain"
+    with pytest.raises(DataError, match=re.escape(f"mine.npz: {message}")):
         load_dataset(str(path))

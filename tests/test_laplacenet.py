@@ -500,7 +500,7 @@ def test_kill_9_and_continue_give_the_same_table(
     monkeypatch.setenv("DRLCORE_OUTPUT", str(killed))
     arguments = [RUN.model_dump_json(), json.dumps(values)]
     process = subprocess.Popen([sys.executable, "-c", CHILD, *arguments], env=dict(os.environ))
-    resume = store.folder(RUN) / f"laplacenet-{settings.key}.resume.safetensors"
+    resume = store.folder(RUN) / product.file.replace(".csv", ".resume.safetensors")
     deadline = time.monotonic() + 60
     while not resume.is_file() and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -520,7 +520,7 @@ def test_kill_9_and_continue_give_the_same_table(
 def test_a_resume_file_of_other_data_or_a_corrupt_one_is_refused(tmp_path: Path) -> None:
     tune(tmp_path)
     other = replace(DIGITS, checksum="0" * 16)
-    with pytest.raises(ArtefactError, match="begun on other data.*delete it"):
+    with pytest.raises(ArtefactError, match="is of fine-tuning .* on data .*, not of .*delete it"):
         tune(tmp_path, data=other)
     (tmp_path / "resume.safetensors").write_bytes(b"junk")
     with pytest.raises(ArtefactError, match="corrupt.*delete it"):

@@ -7,16 +7,19 @@ import json
 import random
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
+from drlcore.datasets import load_dataset
 from drlcore.errors import ParameterError
 from drlcore.label_splits import LabelSplit
 from drlcore.noise_range import NoiseRange
 from drlcore.parameters import Parameters, fingerprint
-from drlcore.run import RunParameters
+from drlcore.run import RunParameters, build_model
 
 
 class Small(Parameters):
@@ -154,7 +157,7 @@ def test_fingerprint_is_the_sha256_of_canonical_json():
 
 BASE = RunParameters(dataset="digits")
 CHANGES: dict[str, Any] = {
-    "dataset": "toy.npz",
+    "dataset": "toy",
     "method": "vdrl",
     "sde": "vp",
     "noise": NoiseRange(sigma_max=49.0),
@@ -178,6 +181,7 @@ CHANGES: dict[str, Any] = {
     "threads": 2,
     "first_stage": BASE,
     "label_split": LabelSplit(n_labels=10),
+    "adam_epsilon": 1e-15,
 }
 
 
@@ -185,6 +189,13 @@ def test_any_changed_parameter_is_another_run():
     assert CHANGES.keys() == RunParameters.model_fields.keys()  # none forgotten
     keys = {name: BASE.updated(**{name: value}).key for name, value in CHANGES.items()}
     assert len({BASE.key, *keys.values()}) == 1 + len(keys)
+
+
+def test_a_field_younger_than_stored_runs_leaves_their_keys_alone():
+    assert BASE.adam_epsilon == 1e-8 and BASE.label_split is None
+    assert not {"adam_epsilon", "label_split"} & BASE.model_dump().keys()
+    changed = BASE.updated(adam_epsilon=1e-15)
+    assert RunParameters.from_json(changed.model_dump_json()) == changed
 
 
 @pytest.mark.parametrize(
@@ -247,6 +258,40 @@ def test_a_kept_time_conditioned_encoder_keeps_its_clock():
             first.updated(first_stage=first, **changes)
     # One that does not read the time is free to go on under any range.
     BASE.second_stage(NoiseRange(sigma_max=10), steps=10).updated(time_embedding="positional")
+
+
+@pytest.mark.parametrize(
+    ("name", "largest", "beyond"),
+    [
+        ("seed", 2**32 - 1, 2**32), ("seed", 0, 2**64), ("seed", 0, 10**30), ("seed", 0, -1),
+        ("latent_dim", 4096, 10**9), ("width", 8192, 10**9), ("steps", 10**8, 10**30),
+        ("batch_size", 2**16, 10**9), ("batch_size", 1, 0), ("sigma_data", 1e4, 1e300),
+        ("sigma_data", 1e-4, 1e-40), ("learning_rate", 10.0, 1e300), ("lambda_z", 1e6, 1e300),
+        ("clip_norm", 1e6, 1e300), ("warmup_steps", 10**8, 10**30), ("threads", 1024, 10**9),
+        ("train_images", 10**9, 10**30),
+    ],
+)  # fmt: skip
+def test_impossible_numbers_are_refused_and_the_largest_allowed_is_not(name, largest, beyond):
+    assert getattr(RunParameters(**{name: largest}), name) == largest
+    with pytest.raises(ParameterError, match=f"'{name}' = .*should be (less|greater) than"):
+        RunParameters(**{name: beyond})
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 - 1])
+def test_every_seed_allowed_is_one_for_torch_numpy_and_scikit_learn(seed):
+    run = RunParameters(dataset="digits", seed=seed)
+    build_model(run, load_dataset("digits"))
+    torch.Generator().manual_seed(run.seed)
+    np.random.RandomState(run.seed)
+    np.random.default_rng(run.seed)
+
+
+@pytest.mark.parametrize("encoder", ["conv-norm", "wrn-28-2"])
+def test_batch_norm_takes_two_images_or_more(encoder):
+    with pytest.raises(ParameterError, match=f"batch_size = 1: encoder '{encoder}' has batch norm"):
+        RunParameters(encoder=encoder, batch_size=1)
+    RunParameters(encoder=encoder, batch_size=2)
+    RunParameters(encoder="conv", batch_size=1)
 
 
 def test_an_impossible_range_stops_before_any_training():

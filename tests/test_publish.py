@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import nbformat
 import pytest
 
 from drlcore import paths, publish
+from drlcore.checkpoint import file_sha256
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, StartHere
 
@@ -49,9 +51,13 @@ def test_what_was_computed_takes_the_place_of_what_is_committed(checkout: Path) 
     stale = checkout / "data" / "artefacts" / "0123456789ab" / "run.json"
     stale.parent.mkdir()
     stale.write_text("{}")
+    card = f"data/artefacts/{run.key}/run.json"
     computed = checkout / "data" / "runs" / run.key / "history.csv"
     computed.parent.mkdir(parents=True)
     computed.write_text("step\n")
+    listed = json.loads(before[card])
+    listed["files"] = {"history.csv": file_sha256(computed)}
+    computed.with_name("run.json").write_text(json.dumps(listed))
     executed = publish.executed("laptop", StartHere.notebook)
     executed.parent.mkdir(parents=True)
     notebook = nbformat.read(ROOT / "notebooks" / f"{StartHere.notebook}.ipynb", as_version=4)
@@ -61,9 +67,11 @@ def test_what_was_computed_takes_the_place_of_what_is_committed(checkout: Path) 
     publish.publish()
     after = content(checkout)
     written = f"notebooks/{StartHere.notebook}.ipynb"
-    assert {k for k in after if after[k] != before.get(k)} == {name, written}
+    assert {k for k in after if after[k] != before.get(k)} == {name, card, written}
     assert after.keys() == before.keys()  # no run that no notebook reads
     assert after[name] == b"step\n"
+    files = {k: v for k, v in json.loads(before[card])["files"].items() if k != "history.csv"}
+    assert json.loads(after[card])["files"] == {**files, **listed["files"]}
     assert b"New." in after[written] and b"/somewhere" not in after[written]
 
 
@@ -73,4 +81,30 @@ def test_a_missing_product_is_named_and_nothing_is_lost(checkout: Path) -> None:
     before = content(checkout)
     with pytest.raises(ArtefactError, match=f"{product.file} of run {product.run.key} is missing"):
         publish.publish()
+    assert content(checkout) == before
+
+
+def test_a_run_of_another_output_folder_is_published_whole(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path_factory.mktemp("output")
+    monkeypatch.setenv("DRLCORE_OUTPUT", str(output))
+    for place, text in (("laptop", "theirs"), ("mine/laptop", "mine")):
+        for folder in (paths.results(place), paths.figures(place)):
+            folder.mkdir(parents=True)
+            (folder / "made.csv").write_text(text)
+    publish.publish()
+    for folder in ("data/results", "figures"):
+        assert (checkout / folder / "laptop" / "made.csv").read_text() == "theirs"
+        assert not (checkout / folder / "mine").exists()
+    assert (checkout / "data" / "results" / "laptop" / "claims.csv").is_file()
+
+
+def test_a_changed_run_is_not_what_is_published(checkout: Path) -> None:
+    changed = EXPERIMENTS["02_score_matching_floor"](preset="laptop", seed=1)  # type: ignore[call-arg]
+    path = publish.executed(changed.place, changed.notebook)
+    path.parent.mkdir(parents=True)
+    path.write_text("not a notebook")
+    before = content(checkout)
+    publish.publish()
     assert content(checkout) == before

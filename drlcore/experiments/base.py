@@ -6,18 +6,20 @@ read: there is none that changes nothing.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from drlcore import own_images
 from drlcore.compute import compute
-from drlcore.datasets import DATASETS, require
+from drlcore.datasets import DATASETS, load_dataset, require, title
 from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.notebook_names import parameter_names
-from drlcore.parameters import Parameters
+from drlcore.parameters import Parameters, fingerprint
 from drlcore.presets import PRESETS, Preset, PresetName
 from drlcore.products import Product
 from drlcore.run import RunParameters
@@ -35,21 +37,37 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy and scikit-learn take
 IMAGE_DATASETS = tuple(name for name in DATASETS if name != "toy")
 
 
-def check_dataset_name(name: str) -> None:
-    """Nothing if ``name`` is a set of images, there or not. Raises ValueError otherwise."""
-    if name not in IMAGE_DATASETS and not Path(name).is_file():
+def image_dataset(name: str) -> str:
+    """``name`` if it is a known set of images, there or not; own images' absolute path.
+
+    Own images are read here, so that nothing is trained on what cannot be used to the end.
+
+    Raises:
+        ValueError: neither.
+        DataError: own images that cannot be read or used.
+    """
+    if name in IMAGE_DATASETS:
+        return name
+    path = None if name in DATASETS else own_images.find(name)
+    if path is None:
         known = ", ".join(IMAGE_DATASETS)
-        raise ValueError(f"known are {known}, or the path of an .npz file that exists")
+        raise ValueError(
+            f"known are {known}, or the path of an .npz file that exists; {name!r} is neither"
+        )
+    load_dataset(str(path))
+    return str(path)
 
 
 def _known_dataset(name: str) -> str:
-    check_dataset_name(name)
-    if name in IMAGE_DATASETS:
-        require(name)  # an absent file stops here with a DataError, before any training
-    return name
+    found = image_dataset(name)
+    require(found)  # an absent file stops here with a DataError, before any training
+    return found
 
 
 ImageDataset = Annotated[str, AfterValidator(_known_dataset)]
+
+# Longest name of a folder that is made of parameters; file systems end at 255 bytes.
+_LONGEST = 100
 
 
 class Experiment(Parameters):
@@ -113,6 +131,28 @@ class Experiment(Parameters):
         compute(self.runs(), self.products())
 
     @property
+    def place(self) -> str:
+        """Folder of ``data/results`` and of ``figures`` that this experiment writes to.
+
+        The reference, ``<preset>``, is written by the batch run alone, which says so by
+        ``$DRLCORE_REFERENCE``, and with default parameters alone. All else is the user's own:
+        ``mine/<preset>``, followed by ``-<name>=<value>`` for each changed parameter. A data file
+        stands there by its name. Where that would be long or odd, a fingerprint of the values
+        follows.
+        """
+        changed = self.model_dump(mode="json", exclude_defaults=True, exclude={"preset"})
+        if not changed:
+            return self.preset if os.environ.get("DRLCORE_REFERENCE") else f"mine/{self.preset}"
+        told = {**changed}
+        if "dataset" in told:
+            told["dataset"] = ",".join(map(title, getattr(self, "asked", [told["dataset"]])))
+        wanted = "-".join([self.preset, *(f"{name}={value}" for name, value in told.items())])
+        safe = re.sub(r"[^A-Za-z0-9._,=+-]", "_", wanted)[:_LONGEST]
+        if told != changed or safe != wanted:
+            safe += f"-{fingerprint(changed)[:8]}"
+        return f"mine/{safe}"
+
+    @property
     def numbers(self) -> Preset:
         return PRESETS[self.preset]
 
@@ -163,7 +203,8 @@ class ImageExperiment(NoisyExperiment):
     """Base of experiments that train on images.
 
     Attributes:
-        dataset: a name of ``IMAGE_DATASETS``, or the path of an ``.npz`` file with your own images.
+        dataset: a name of ``IMAGE_DATASETS``, or the path of an ``.npz`` file with your own images,
+            kept as an absolute one.
         steps: training steps.
     """
 
@@ -174,6 +215,11 @@ class ImageExperiment(NoisyExperiment):
     def _possible(self) -> Self:
         self.base()  # every run is validated before the first one trains
         return self
+
+    @property
+    def data_title(self) -> str:
+        """What figures call the data set."""
+        return title(self.dataset)
 
     @property
     def steps_where_drawn(self) -> int:

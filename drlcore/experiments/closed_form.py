@@ -6,7 +6,7 @@ from typing import Any, Self, get_args
 
 from pydantic import model_validator
 
-from drlcore.experiments.base import Experiment, ImageDataset, NoisyExperiment, Seed
+from drlcore.experiments.base import Experiment, ImageDataset, NoisyExperiment, Seed, Seeds
 from drlcore.sde import SDEName, make_sde
 
 
@@ -45,13 +45,19 @@ class Floor(NoisyExperiment):
     The noise range is in toy units, where the coarse scale is 8.
 
     Attributes:
-        seed: of the Monte-Carlo draws.
+        seed: of the first Monte-Carlo draws.
+        n_seeds: how many draws, seeds ``seed``, ``seed + 1``, ...; None takes the preset's.
     """
 
     notebook = "02_score_matching_floor"
     writes = (notebook,)
     seed: Seed = 0
+    n_seeds: Seeds | None = None
+
+    @property
+    def seeds(self) -> range:
+        return range(self.seed, self.seed + (self.n_seeds or self.numbers.n_seeds))
 
     @property
     def resolved(self) -> dict[str, Any]:
-        return {"draws a level": f"{self.numbers.monte_carlo:,}"}
+        return {"draws a level and seed": f"{self.numbers.monte_carlo:,}", "seeds": len(self.seeds)}

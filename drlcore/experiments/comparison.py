@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from collections.abc import Iterator
+from itertools import accumulate, takewhile
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, model_validator
 
-from drlcore.datasets import available, require
+from drlcore.datasets import DATASETS, available, require, title
 from drlcore.downstream import Protocol
-from drlcore.experiments.base import Experiment, LatentDim, Seeds, Steps, check_dataset_name
+from drlcore.experiments.base import Experiment, LatentDim, Seeds, Steps, image_dataset
 from drlcore.loss import Method, Weighting
 from drlcore.noise_range import NoiseRange, Sigma
+from drlcore.own_images import is_own
 from drlcore.presets import MethodsPreset
 from drlcore.products import (
     Product,
@@ -20,17 +23,33 @@ from drlcore.products import (
     whole_trajectory,
 )
 from drlcore.run import RunParameters
-from drlcore.sde import SDEName
+from drlcore.sde import SDEName, released_range
+
+_PATH, _NAMES = 2**12, 2**16  # characters: more than a path has, and more than anyone types
 
 
-def _split(names: str) -> list[str]:
-    return list(dict.fromkeys(name.strip() for name in names.split(",")))
+def _split(names: str) -> Iterator[str]:
+    """The names between commas, in order; a comma may also belong to the path of own images."""
+    pieces = names.split(",")
+    if len(pieces) > 1 and is_own(names.strip()):
+        yield names.strip()
+        return
+    while pieces:
+        joined = takewhile(lambda name: len(name) < _PATH, accumulate(pieces, "{},{}".format))
+        ends = (i for i, name in enumerate(joined, 1) if is_own(name.strip()))
+        end = 1 if pieces[0].strip() in DATASETS else next(ends, 1)
+        yield ",".join(pieces[:end]).strip()
+        del pieces[:end]
 
 
 def _known_datasets(names: str) -> str:
-    for name in _split(names):
-        check_dataset_name(name)
-    return names
+    if len(names) > _NAMES:
+        raise ValueError(f"{len(names)} characters; allowed: up to {_NAMES}")
+    found = list(dict.fromkeys(image_dataset(name) for name in _split(names)))
+    titles = [title(name) for name in found]
+    if twice := [name for name in titles if titles.count(name) > 1]:
+        raise ValueError(f"two data sets would both be called {twice[0]!r}; rename one file")
+    return ", ".join(found)
 
 
 DatasetNames = Annotated[str, AfterValidator(_known_datasets)]
@@ -54,6 +73,14 @@ class Compared(NamedTuple):
 
 
 CURVES = (Compared("drl", True), Compared("vdrl", True))
+UNTRAINED_CURVE = Compared("random", True)  # the control of what is read from CURVES
+# How DRL is trained at sigma_max alone: lambda, and what Adam adds to the root mean square of a
+# gradient. Under std2 the gradients there lie within a few orders of Adam's usual 1e-8.
+ENDS: tuple[dict[str, Any], ...] = (
+    {"weighting": "std2"},
+    {"weighting": "std2", "adam_epsilon": 1e-15},
+    {"weighting": "edm"},
+)
 METHODS = (
     *CURVES,
     Compared("drl", False),
@@ -73,8 +100,8 @@ class Comparison(Experiment):
     Encoder, code size, batches, steps and optimiser are the same for all.
 
     Attributes:
-        dataset: one name or several, separated by commas; None takes the preset's. Notebooks that
-            show one data set take the first.
+        dataset: one name, or path of own images, or several, separated by commas; None takes the
+            preset's. Notebooks that show one data set take the first.
         sigma_min, sigma_max: the noise range, data units; images lie in [-1, 1].
         weighting: lambda(t) of the diffusion methods; None takes the preset's. Under the paper's,
             ``std2``, the loss at high noise is so small that a laptop's few steps teach E(x0, t)
@@ -129,7 +156,12 @@ class Comparison(Experiment):
         """The data sets asked for, there or not."""
         if self.dataset is None:
             return list(self.numbers_compared.datasets)
-        return _split(self.dataset)
+        return list(_split(self.dataset))
+
+    @property
+    def data_title(self) -> str:
+        """What figures call the first data set that is there."""
+        return title(self.datasets[0])
 
     @property
     def datasets(self) -> list[str]:
@@ -183,24 +215,52 @@ class CodeCurve(Comparison):
     """Notebook 06: E(x0, t), one encoder that holds the whole dial.
 
     A code of two dimensions, so that it must choose and can be drawn. DRL is trained under both
-    weightings, the paper's ``std2`` and ``edm``.
+    weightings, the paper's ``std2`` and ``edm``; the control is an untrained E(x0, t).
+
+    The end of the curve is another question, put to codes of the preset's size: E(x0) trained by
+    DRL at ``sigma_max`` alone against an autoencoder, at several training lengths.
+
+    Attributes:
+        latent_dim: of the curve; None takes the preset's.
     """
 
     notebook = "06_code_as_a_curve"
     writes = (notebook,)
     latent_dim: LatentDim | None = 2
 
-    def runs(self) -> list[RunParameters]:
+    def along_curve(self) -> list[RunParameters]:
+        """E(x0, t): DRL and VDRL, DRL under the other weighting, and untrained."""
         other: Weighting = "edm" if self.weighting_used == "std2" else "std2"
         runs = [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
         drl = self.per_seed(CURVES[0], self.asked[0])
-        return runs + [run.updated(weighting=other) for run in drl]
+        runs += [run.updated(weighting=other) for run in drl]
+        return runs + self.per_seed(UNTRAINED_CURVE, self.asked[0])
+
+    def at_end(self) -> list[RunParameters]:
+        """E(x0): DRL at ``sigma_max`` alone in the ways of ``ENDS``, the autoencoder, untrained."""
+        numbers, dataset = self.numbers_compared, self.asked[0]
+        end = self.noise.single(self.sigma_max)
+
+        def static(method: Method, **changes: Any) -> list[RunParameters]:
+            runs = self.per_seed(Compared(method, False), dataset)
+            return [run.updated(latent_dim=numbers.latent_dim, **changes) for run in runs]
+
+        runs = []
+        for share in self.numbers.comparison.lengths:
+            steps = max(1, round(share * (self.steps or numbers.steps)))
+            for how in ENDS:
+                runs += static("drl", noise=end, steps=steps, **how)
+            runs += static("ae", steps=steps)
+        return [*dict.fromkeys(runs), *static("random")]
+
+    def runs(self) -> list[RunParameters]:
+        return self.along_curve() + self.at_end()
 
     def products(self) -> list[Product[Any]]:
-        runs = self.runs()
+        drawn = [run for run in self.along_curve() if run.method != "random"]
         return [
-            *[single_times(run, self.protocol) for run in runs],
-            *[curves(run, self.protocol) for run in runs if run.seed == self.seeds[0]],
+            *[single_times(run, self.protocol) for run in self.runs()],
+            *[curves(run, self.protocol) for run in drawn if run.seed == self.seeds[0]],
         ]
 
 
@@ -224,32 +284,72 @@ class Downstream(Comparison):
 
 
 class Trajectory(Comparison):
-    """Notebook 08: what the times share, and what they tell together."""
+    """Notebook 08: what the times share, and what they tell together.
+
+    What times share is measured of an untrained E(x0, t) too: its codes at two times are alike
+    without any training.
+    """
 
     notebook = "08_trajectory"
     writes = (notebook,)
 
-    def runs(self) -> list[RunParameters]:
+    def trained(self) -> list[RunParameters]:
+        """DRL and VDRL."""
         return [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
 
+    def untrained(self) -> list[RunParameters]:
+        """The control."""
+        return self.per_seed(UNTRAINED_CURVE, self.asked[0])
+
+    def runs(self) -> list[RunParameters]:
+        return self.trained() + self.untrained()
+
     def products(self) -> list[Product[Any]]:
-        return [
+        probed = [
             product(run, self.protocol)
-            for product in (single_times, whole_trajectory, shared_information)
-            for run in self.runs()
+            for product in (single_times, whole_trajectory)
+            for run in self.trained()
         ]
+        return probed + [shared_information(run, self.protocol) for run in self.runs()]
 
 
 class SDEAblation(Comparison):
     """Notebook 09: DRL and VDRL under VE, VP and sub-VP, everything else the same.
 
     Beside them the baselines whose defeat is the benefit in question.
+
+    Attributes:
+        clock: what uniform t means under VP and sub-VP: ``range`` the t of sigma_min to sigma_max,
+            the same noise levels as under VE; ``released`` the authors', t in (1e-5, 1], whatever
+            noise that is, see ``sde.released_range``.
     """
 
     notebook = "09_sde_ablation"
     writes = (notebook,)
     sdes: ClassVar[tuple[SDEName, ...]] = ("ve", "vp", "subvp")
     baselines: ClassVar[tuple[Compared, ...]] = (Compared("ae", False), Compared("vae", False))
+    clock: Literal["range", "released"] = "range"
+
+    @model_validator(mode="after")
+    def _one_clock(self) -> Self:
+        if self.clock == "released" and self.noise != NoiseRange():
+            raise ValueError(
+                f"sigma_min = {self.sigma_min:g}, sigma_max = {self.sigma_max:g}: "
+                "clock = 'released' has its own range, so leave these at 0.01 and 50"
+            )
+        return self
+
+    @property
+    def about_clock(self) -> str:
+        """For captions: where the clock is not that of the noise range."""
+        return "" if self.clock == "range" else "; VP and sub-VP: all t in (1e-5, 1]"
+
+    def run(
+        self, compared: Compared, dataset: str, seed: int, sde: SDEName = "ve"
+    ) -> RunParameters:
+        run = super().run(compared, dataset, seed, sde)
+        own = self.clock == "released" and run.sees_noise
+        return run.updated(noise=released_range(sde)) if own else run
 
     def runs(self) -> list[RunParameters]:
         dataset = self.asked[0]

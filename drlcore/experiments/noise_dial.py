@@ -7,7 +7,7 @@ from typing import Any
 
 from drlcore.experiments.base import ImageExperiment, LatentDim, Levels, Penalty, Seeds, Steps
 from drlcore.noise_range import NoiseRange
-from drlcore.products import Product, codes, metrics, reconstructions
+from drlcore.products import Product, codes, metrics, reconstructions, usage
 from drlcore.run import RunParameters
 
 # The toy set's standard deviation, and the price of a nat of code: at 0.01 each factor pays for
@@ -78,6 +78,12 @@ class NoiseDial(ImageExperiment):
         settings = [self.noise.single(sigma) for sigma in self.levels] + self.ranges()
         return [self.run(noise, seed) for noise in settings for seed in self.seeds]
 
+    def control(self) -> list[RunParameters]:
+        """Encoders as they are drawn, untrained: what can be read from a code for nothing."""
+        return [
+            self.base(method="random", latent_dim=self.latent_dim, seed=seed) for seed in self.seeds
+        ]
+
     def shown(self) -> list[RunParameters]:
         """Second stages that draw images from the codes: every other level, first seed."""
         firsts = [self.run(self.noise.single(sigma), self.seeds[0]) for sigma in self.levels[::2]]
@@ -118,12 +124,13 @@ class NoiseDial(ImageExperiment):
         ]
 
     def runs(self) -> list[RunParameters]:
-        return self.dial() + self.shown() + self.toy()
+        return self.dial() + self.control() + self.shown() + self.toy()
 
     def products(self) -> list[Product[Any]]:
         return [
-            *[metrics(run) for run in self.dial()],
+            *[metrics(run) for run in self.dial() + self.control()],
+            *[usage(run) for run in self.dial()],
             *[codes(run) for run in self.dial() if run.seed == self.seeds[0]],
             *[reconstructions(run, self.numbers.nfe_steps) for run in self.shown()],
-            *[metrics(run) for run in self.toy()],
+            *[measured(run) for run in self.toy() for measured in (metrics, usage)],
         ]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from drlcore.datasets import load_dataset
-from drlcore.errors import ParameterError
+from drlcore.datasets import load_dataset, title
+from drlcore.errors import DataError, ParameterError
 from drlcore.experiments.base import Steps
 from drlcore.experiments.comparison import Compared, Comparison
-from drlcore.label_splits import LabelSplit
+from drlcore.label_splits import LabelSplit, label_split
 from drlcore.laplacenet import EncoderTime, FineTuning, Mixup
 from drlcore.paper_tables import published_table_1
 from drlcore.presets import SemiSupervisedPreset
@@ -80,6 +80,21 @@ class SemiSupervised(Comparison):
     n_images: Annotated[int, Field(ge=1, le=10**9)] | None = None
     n_labels: str | int | None = None
     fine_tuning_steps: Steps | None = None
+
+    @model_validator(mode="after")
+    def _enough_of_each_class(self) -> Self:
+        for dataset in self.datasets:
+            if dataset in N_CLASSES:
+                continue  # classes of equal size
+            y = load_dataset(dataset).train.y[: self.images_of(dataset)]
+            pretrained = self.pretrained("drl", dataset, self.seeds[0], "labelled").label_split
+            splits = [LabelSplit(n_labels=n) for n in self.budgets(dataset)]
+            for split in [*splits, *([pretrained] if pretrained else [])]:
+                try:
+                    label_split(y, split, _n_classes(dataset))
+                except DataError as error:
+                    raise DataError(f"{title(dataset)}: {error} of {len(y)} images") from None
+        return self
 
     @property
     def numbers_compared(self) -> SemiSupervisedPreset:

@@ -1,0 +1,122 @@
+"""A product's file name tells everything its content depends on beyond the run."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import drlcore
+from drlcore import products
+from drlcore.downstream import Protocol
+from drlcore.laplacenet import FineTuning
+from drlcore.products import Product
+from drlcore.run import RunParameters
+
+RUN = RunParameters(dataset="digits", steps=3, batch_size=8)
+PROTOCOL = Protocol(n_times=3, epochs=1, n_labels=(10,), draws=1, ablated=2)
+MODULES = (  # what products are computed with
+    "augmentation", "diagnostics", "downstream", "label_graph", "label_graph_sheet", "label_splits",
+    "laplacenet", "laplacenet_training", "mutual_information", "nearest", "neural_probe", "probe",
+    "probe_networks", "sampling", "sheets", "time_probes", "trajectory", "trajectory_probes",
+)  # fmt: skip
+ELSEWHERE = {
+    "laplacenet_training._CHUNK", "diagnostics._BATCH",  # images at a time, of no consequence
+    "diagnostics.WORTH",  # read from the table, by what is made of it
+    "augmentation.GAUSS_SIGMA", "augmentation.CROP_SCALE",  # of the training of a run
+}  # fmt: skip
+
+
+def every_product() -> dict[str, Product[Any]]:
+    made: dict[str, Product[Any]] = {
+        "fine_tuned": products.fine_tuned(RUN, FineTuning(n_labels=20, supervised_epochs=1)),
+    }
+    for name in ("metrics", "usage", "codes", "label_graph"):
+        made[name] = getattr(products, name)(RUN)
+    for name in ("latent_grid", "swapped_codes", "same_code", "reconstructions"):
+        made[name] = getattr(products, name)(RUN, 5)
+    for name in ("single_times", "whole_trajectory", "shared_information", "curves"):
+        made[name] = getattr(products, name)(RUN, PROTOCOL)
+    return made
+
+
+def constants() -> list[str]:
+    """Names of the numbers, and tuples of numbers, that ``MODULES`` set at their top."""
+    found = []
+    for module in MODULES:
+        tree = ast.parse((Path(drlcore.__file__).parent / f"{module}.py").read_text())
+        loaded = importlib.import_module(f"drlcore.{module}")
+        for node in tree.body:
+            if isinstance(node, ast.Assign):
+                names = [n.id for target in node.targets for n in ast.walk(target)
+                         if isinstance(n, ast.Name)]  # fmt: skip
+                found += [f"{module}.{n}" for n in names if _numeric(getattr(loaded, n))]
+    return found
+
+
+def _numeric(value: object) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and all(map(_numeric, value))
+    return isinstance(value, int | float)
+
+
+def test_every_product_is_in_this_file() -> None:
+    returning = {
+        name for name, value in vars(products).items()
+        if callable(value) and not name.startswith("_")
+        and str(getattr(value, "__annotations__", {}).get("return", "")).startswith("Product")
+    }  # fmt: skip
+    assert every_product().keys() == returning
+
+
+def test_names_differ_and_are_the_same_again() -> None:
+    files = [product.file for product in every_product().values()]
+    assert len(set(files)) == len(files)
+    assert files == [product.file for product in every_product().values()]
+
+
+def test_there_are_constants_to_change() -> None:
+    assert {"probe.NEIGHBOURS", "diagnostics.USAGE_LEVELS", "sheets.SWAP_SIGMAS"} < {*constants()}
+    assert {*constants()} > ELSEWHERE
+
+
+@pytest.mark.parametrize("name", sorted({*constants()} - ELSEWHERE))
+def test_a_changed_constant_makes_another_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, constant = name.split(".")
+    loaded = importlib.import_module(f"drlcore.{module}")
+    before = {kind: product.file for kind, product in every_product().items()}
+    value = getattr(loaded, constant)
+    monkeypatch.setattr(loaded, constant, (*value, 1.5) if isinstance(value, tuple) else value + 1)
+    after = {kind: product.file for kind, product in every_product().items()}
+    assert before.keys() == after.keys() and before != after
+
+
+def test_every_setting_makes_another_file() -> None:
+    for name in ("latent_grid", "swapped_codes", "same_code", "reconstructions"):
+        make = getattr(products, name)
+        assert make(RUN, 5).file != make(RUN, 6).file
+    tuning = FineTuning(n_labels=20)
+    changed = {"n_labels": 30, "label_split": 1, "seed": 1, "mixup": "on", "copies": 2}
+    files = {products.fine_tuned(RUN, tuning.updated(**{k: v})).file for k, v in changed.items()}
+    assert len(files | {products.fine_tuned(RUN, tuning).file}) == len(changed) + 1
+    protocols = [PROTOCOL.updated(**{k: v}) for k, v in
+                 {"n_times": 4, "images": 50, "epochs": 2, "n_labels": (20,), "draws": 2,
+                  "ablated": 3}.items()]  # fmt: skip
+    for probed in (products.single_times, products.whole_trajectory):
+        assert len({probed(RUN, p).file for p in (PROTOCOL, *protocols)}) == len(protocols) + 1
+
+
+def test_a_product_of_another_version_is_another_file_and_not_read(output: Path) -> None:
+    import pandas as pd
+
+    def make(value: int, version: int) -> Product[pd.DataFrame]:
+        return Product(
+            RUN, "made", ".csv", lambda *_: pd.DataFrame({"x": [value]}), {}, version=version
+        )
+
+    assert make(1, 1).load(progress=False).x.tolist() == [1]
+    assert make(2, 1).load().x.tolist() == [1]
+    assert make(2, 2).load().x.tolist() == [2]
