@@ -448,5 +448,3 @@ def test_a_code_worth_too_little_to_share_has_no_shares() -> None:
     rows = results.of_usage(RUN, used)
     assert set(rows.metric) == {"loss_own", "loss_shuffled", "loss_same_ink", "worth"}
     assert not rows.isna().any().any()
-
-
