@@ -5,10 +5,11 @@ PRESET ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 SET ?=
 DATASET ?=
+TORCH_INDEX ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
-OTHER_PYTHON = name one that is 3.11 or newer: make $(or $(MAKECMDGOALS),env) PYTHON=...
+OTHER_PYTHON = name one from 3.11 to 3.13: make $(or $(MAKECMDGOALS),env) PYTHON=...
 IN_ENV := PATH="$$PWD/$(BIN):$$PATH"
 NOTEBOOKS = $$($(BIN)/python -c 'from drlcore.experiments import EXPERIMENTS as all; print(*(f"notebooks/{name}.ipynb" for name in all))')
 
@@ -23,7 +24,8 @@ help:  ## this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "  PYTHON=$(PYTHON)   the Python, 3.11 or newer, that .venv is made with"
+	@echo "  PYTHON=$(PYTHON)   the Python, 3.11 to 3.13, that .venv is made with"
+	@echo "  TORCH_INDEX=     for env: the package index to take torch from, such as PyTorch's CPU one"
 	@echo "  PRESET=$(PRESET)    smoke (minutes), laptop or paper (a GPU)"
 	@echo "  CORES=$(CORES)          jobs at a time"
 	@echo "  DATASET=         for data: cifar10, cifar100, fashion-mnist, ..."
@@ -34,8 +36,9 @@ env: $(STAMP)  ## make .venv with the versions of constraints.txt; instant once 
 $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
 		command -v "$(PYTHON)" >/dev/null || { echo 'make: there is no $(PYTHON); $(OTHER_PYTHON)' >&2; exit 1; }; \
-		"$(PYTHON)" -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and "make: $(PYTHON) is Python " + v + "; $(OTHER_PYTHON)")' || exit 1; \
+		"$(PYTHON)" -c 'import sys; v = sys.version.split()[0]; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "make: $(PYTHON) is Python " + v + "; $(OTHER_PYTHON)")' || exit 1; \
 		"$(PYTHON)" -m venv .venv; }
+	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --index-url "$(TORCH_INDEX)" torch)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 

@@ -257,11 +257,10 @@ def dial_codes(clouds: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
     for ax in axes.flat:
         ax.axis("off")
     for ax, (title, codes) in zip(axes.flat, clouds.items(), strict=False):
-        upwards = codes[:, 1] if codes.shape[1] > 1 else labels
-        low, high = np.quantile(np.stack([codes[:, 0], upwards], axis=1), [0.005, 0.995], axis=0)
+        low, high = np.quantile(codes[:, :2], [0.005, 0.995], axis=0)
         pad = 0.02 * (high - low) + 1e-6
         points = ax.scatter(
-            codes[:, 0], upwards, c=labels, cmap=CLASS_MAP, s=0.6, alpha=0.5, lw=0,
+            codes[:, 0], codes[:, 1], c=labels, cmap=CLASS_MAP, s=0.6, alpha=0.5, lw=0,
             vmin=-0.5, vmax=9.5, rasterized=True,
         )  # fmt: skip
         (x_low, y_low), (x_high, y_high) = low - pad, high + pad
@@ -295,7 +294,7 @@ def dial_samples(drawn: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 
 def swap_sheets(sheets: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Rows: the noisy digit; columns: the digit whose code is given; one sheet per sigma."""
+    """Rows: the noisy image; columns: the image whose code is given; one sheet per sigma."""
     n_levels = max(len(sheet["sigmas"]) for sheet in sheets.values())
     figure, axes = plt.subplots(
         len(sheets), n_levels, figsize=(2.4 * n_levels, 2.5 * len(sheets)), squeeze=False
@@ -447,7 +446,8 @@ def t_sampler_histograms(draws: Mapping[str, np.ndarray]) -> Figure:
         len(draws), 1, figsize=(5.5, 0.85 * len(draws)), sharex=True, squeeze=False
     )
     axes = axes[:, 0]
-    edges = np.geomspace(0.009, 55, 60)
+    drawn = np.concatenate(list(draws.values()))
+    edges = np.geomspace(min(0.009, drawn.min() / 1.1), max(55, 1.1 * drawn.max()), 60)
     centres = np.sqrt(edges[1:] * edges[:-1])
     for ax, (name, sigma) in zip(axes, draws.items(), strict=True):
         counts, _ = np.histogram(sigma, bins=edges)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from drlcore import paths, results
 from drlcore.card import CARD, WEIGHTS
+from drlcore.claims import OPPOSITE, VERDICTS
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, SETTINGS, LatentSpace
 from drlcore.presets import PresetName
@@ -69,12 +70,18 @@ def publish() -> None:
 
 
 def with_claims(readme: str, claims: pd.DataFrame) -> str:
-    """``readme`` with the table of claims and verdicts between its two markers renewed."""
+    """``readme`` with the table of claims and verdicts between its two markers renewed.
+
+    Above it how many claims came to each verdict; the opposite of a claim in bold.
+    """
     before, rest = readme.split(f"{CLAIMS_BEGIN}\n")
     _, after = rest.split(CLAIMS_END)
-    rows = [f"| {row.claim} | {row.figure} | {row.verdict} |" for row in claims.itertuples()]
+    shown = {verdict: f"**{verdict}**" if verdict == OPPOSITE else verdict for verdict in VERDICTS}
+    rows = [f"| {row.claim} | {row.figure} | {shown[row.verdict]} |" for row in claims.itertuples()]
     table = "\n".join(["| claim | paper | here, at preset laptop |", "|---|---|---|", *rows])
-    return f"{before}{CLAIMS_BEGIN}\n{table}\n{CLAIMS_END}{after}"
+    told = ((int((claims.verdict == verdict).sum()), shown[verdict]) for verdict in VERDICTS)
+    counts = f"Of {len(claims)} claims: " + ", ".join(f"{n} {verdict}" for n, verdict in told if n)
+    return f"{before}{CLAIMS_BEGIN}\n{counts}.\n\n{table}\n{CLAIMS_END}{after}"
 
 
 def executed(place: str, notebook: str) -> Path:

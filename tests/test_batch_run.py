@@ -92,6 +92,13 @@ def test_a_killed_run_goes_on_and_two_at_once_are_refused(tmp_path: Path) -> Non
     assert set(made(tmp_path)) == keys(1)
 
 
+def save_images(file: Path, seed: int) -> None:
+    """A small data set."""
+    y = np.arange(600) % 3
+    x = np.random.default_rng(seed).integers(0, 256, (600, 8, 8), dtype=np.uint8)
+    np.savez(file, x_train=x, y_train=y, x_test=x[:300], y_test=y[:300])
+
+
 @pytest.fixture
 def odd(tmp_path: Path) -> tuple[Path, Path, Path]:
     """A checkout, an output folder and a data file, in paths as people have them."""
@@ -102,29 +109,36 @@ def odd(tmp_path: Path) -> tuple[Path, Path, Path]:
     for folder in ("data/mnist", "data/paper"):
         (checkout / folder).symlink_to(ROOT / folder)
     shutil.copy(ROOT / "Snakefile", checkout)
-    y = np.arange(600) % 3
-    x = np.random.default_rng(0).integers(0, 256, (600, 8, 8), dtype=np.uint8)
     file = tmp_path / "a{x},b 'c'.npz"
-    np.savez(file, x_train=x, y_train=y, x_test=x[:300], y_test=y[:300])
+    save_images(file, seed=0)
     return checkout, tmp_path / "out put {y} 'é' \"", file
 
 
-def test_paths_may_hold_spaces_accents_braces_and_quotes(odd: tuple[Path, Path, Path]) -> None:
+def test_any_paths_will_do_and_an_edited_file_is_seen(odd: tuple[Path, Path, Path]) -> None:
     checkout, output, file = odd
     settings = ("preset=smoke", f"dataset={file.name}", "steps=1", "n_seeds=1")
     targets = ("manifest_0", "notebook_09_sde_ablation")
-    done = subprocess.run(
-        command(*targets, "--config", *settings),
-        cwd=file.parent,
-        env=environment(output, checkout),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+
+    def batch(*more: str) -> str:
+        done = subprocess.run(
+            command(*targets, *more, "--config", *settings),
+            cwd=file.parent,
+            env=environment(output, checkout),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout + done.stderr
+
+    batch()
     drawn = {path.stem: path.parent for path in output.glob("figures/mine/*/*.png")}
     assert set(drawn) == {"idea", "sde_ablation"}
     assert (drawn["idea"] / "manifest.csv").is_file()
     (table,) = output.glob("data/results/mine/*/09_sde_ablation.csv")
     assert len(pd.read_csv(table)) > 0
     assert not list(checkout.glob("figures")) and not list(checkout.glob("data/runs"))
+    assert "Nothing to be done" in batch("-n")
+    save_images(file, seed=1)
+    to_do = batch("-n")
+    assert "train_09_sde_ablation_0" in to_do and "notebook_09_sde_ablation" in to_do

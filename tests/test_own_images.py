@@ -145,6 +145,19 @@ def test_an_edited_file_is_another_data_set(own: Path) -> None:
     assert identity("mine.npz") != before
 
 
+def test_a_run_s_key_follows_the_images_and_not_the_path(own: Path) -> None:
+    def keys(name: str) -> list[str]:
+        return [run.key for run in NoiseDial(preset="smoke", dataset=name).runs()]
+
+    before, found = keys("mine.npz"), own.stat()
+    np.savez_compressed(own.with_name("copy.npz"), **images())
+    assert keys("./mine.npz") == keys(str(own)) == keys("copy.npz") == before
+    np.savez(own, **images(seed=1))
+    os.utime(own, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
+    of_toy = {run.key for run in NoiseDial(preset="smoke").runs() if run.dataset == "toy"}
+    assert set(keys("mine.npz")) & set(before) == of_toy
+
+
 def test_the_file_is_read_once(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = identity("mine.npz")
     monkeypatch.setattr(own_images, "read_npz", None)

@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from drlcore import paths, publish
 from drlcore.checkpoint import file_sha256
+from drlcore.claims import ABSENT, OPPOSITE, REPRODUCED
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, StartHere
 
@@ -73,6 +75,17 @@ def test_what_was_computed_takes_the_place_of_what_is_committed(checkout: Path) 
     files = {k: v for k, v in json.loads(before[card])["files"].items() if k != "history.csv"}
     assert json.loads(after[card])["files"] == {**files, **listed["files"]}
     assert b"New." in after[written] and b"/somewhere" not in after[written]
+
+
+def test_readme_counts_verdicts_and_says_the_opposite_in_bold() -> None:
+    readme = f"before\n{publish.CLAIMS_BEGIN}\nold\n{publish.CLAIMS_END}\nafter\n"
+    found = [OPPOSITE, REPRODUCED, OPPOSITE, ABSENT]
+    table = pd.DataFrame({"claim": list("abcd"), "figure": "Fig. 1", "verdict": found})
+    new = publish.with_claims(readme, table)
+    assert "\nOf 4 claims: 1 reproduced, 2 **opposite**, 1 not run.\n\n| claim |" in new
+    assert "| a | Fig. 1 | **opposite** |\n| b | Fig. 1 | reproduced |\n" in new
+    assert new.startswith("before\n") and new.endswith("after\n") and "old" not in new
+    assert publish.with_claims(new, table) == new
 
 
 def test_a_missing_product_is_named_and_nothing_is_lost(checkout: Path) -> None:

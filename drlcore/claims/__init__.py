@@ -1,4 +1,4 @@
-"""The paper's claims, what was expected, what was measured, and the verdict.
+"""The paper's claims, how each is judged, what was measured, and the verdict.
 
 Every number is recomputed from the result tables; none is typed. Where a setting is selected (the
 best single noise level), validation selects and test reports.
@@ -6,13 +6,24 @@ best single noise level), validation selects and test reports.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pandas as pd
 
 from drlcore import paths, results
 from drlcore.checkpoint import write_atomically
 from drlcore.claims.codes import CODES
 from drlcore.claims.comparison import COMPARISON
-from drlcore.claims.judge import ABSENT, FAILED, REPRODUCED, TREND, Claim, Finding
+from drlcore.claims.judge import (
+    ABSENT,
+    FAILED,
+    OPPOSITE,
+    REPRODUCED,
+    TREND,
+    VERDICTS,
+    Claim,
+    Finding,
+)
 from drlcore.claims.semi_supervised import SEMI_SUPERVISED
 from drlcore.errors import ArtefactError, DataError
 
@@ -21,33 +32,37 @@ __all__ = [
     "CLAIMS",
     "COLUMNS",
     "FAILED",
+    "OPPOSITE",
     "REPRODUCED",
     "TREND",
+    "VERDICTS",
     "Claim",
     "Finding",
     "verdicts",
     "write_claims",
 ]
 
-COLUMNS = ["claim", "figure", "expected", "measured", "spread", "n_seeds", "verdict"]
+COLUMNS = [
+    "claim", "figure", "published", "statistic", "selection", "control", "threshold", "fails",
+    "measured", "spread", "n_seeds", "verdict",
+]  # fmt: skip
 CLAIMS: tuple[Claim, ...] = CODES + COMPARISON + SEMI_SUPERVISED
 
 
 def verdicts(preset: str) -> pd.DataFrame:
-    """Judge every claim from the result tables of ``preset``: columns ``COLUMNS``."""
-    rows = []
+    """Judge every claim from the result tables of ``preset``: columns ``COLUMNS``.
+
+    A claim without its table, or without its rows in it, is not run; ``measured`` says what is
+    missing.
+    """
+    found = []
     for claim in CLAIMS:
         try:
-            found = claim.find(results.read(preset, claim.source))
-        except (ArtefactError, DataError):  # no table, or no such rows in it
-            found = Finding("", ABSENT, n_seeds=0)
-        rows.append(
-            [
-                claim.claim, claim.figure, claim.expected,
-                found.measured, found.spread, found.n_seeds, found.verdict,
-            ]
-        )  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS)
+            finding = claim.find(results.read(preset, claim.source))
+        except (ArtefactError, DataError) as missing:
+            finding = Finding(str(missing), ABSENT)
+        found.append(vars(claim) | asdict(finding))
+    return pd.DataFrame(found)[COLUMNS]
 
 
 def write_claims(preset: str, place: str | None = None) -> pd.DataFrame:

@@ -2,295 +2,330 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
-from drlcore.claims.judge import Claim, Finding, some, values, verdict
+from drlcore.claims.judge import Claim, Contrast, by_level, rank_correlation, rows, values
 from drlcore.errors import DataError
-from drlcore.paired import best_time, combining_times, over_seeds
-
-ACCURACY = "mlp_accuracy"
-NEAR = 0.05  # accuracies this close count as near each other; our tolerance
-
-
-def _of(table: pd.DataFrame, method: str, time_conditioned: bool = False) -> pd.DataFrame:
-    return table[(table.method == method) & (table.time_conditioned == time_conditioned)]
-
-
-def _best(table: pd.DataFrame, method: str, metric: str = ACCURACY) -> pd.Series[float]:
-    """Test values of E(x0, t) at the time that is best on validation, by seed."""
-    return best_time(_of(table, method, True), metric).set_index("seed").test
-
-
-def _static(table: pd.DataFrame, method: str, metric: str = ACCURACY) -> pd.Series[float]:
-    """Test values of E(x0), which are the same at every time, by seed."""
-    rows = _of(table, method)
-    rows = rows[(rows.metric == metric) & (rows.split == "test")]
-    return values(some(rows), t=rows.t.min())
-
-
-def _words(of_seeds: pd.Series[float]) -> str:
-    return f"{of_seeds.mean():.3f}"
-
-
-def _range_of(rows: pd.DataFrame, metric: str) -> str:
-    mean = rows[rows.metric == metric].groupby("t").value.mean()
-    return f"{mean.iloc[0]:.2f} to {mean.iloc[-1]:.2f}" if len(mean) else "not run"
-
-
-def _curve(table: pd.DataFrame) -> Finding:
-    drl = table[(table.split == "test") & (table.method == "drl")]
-    rows, paper = drl[drl.weighting != "std2"], drl[drl.weighting == "std2"]
-    mean = rows.pivot_table(index="t", columns="metric", values="value")
-    if not {"knn_accuracy", "ink_r2"} <= set(mean.columns):
-        raise DataError("class accuracy and ink are both needed")
-    n_seeds = int(rows.seed.nunique())
-    accuracy = spearmanr(mean.index, mean.knn_accuracy).statistic
-    ink = spearmanr(mean.index, mean.ink_r2).statistic
-    low, high = mean.iloc[0], mean.iloc[-1]
-    return Finding(
-        f"from the lowest to the highest noise kNN accuracy {low.knn_accuracy:.2f} to "
-        f"{high.knn_accuracy:.2f}, ink R2 {low.ink_r2:.2f} to {high.ink_r2:.2f}; rank correlation "
-        f"with t {accuracy:.2f} and {ink:.2f}. With the paper's lambda, as few steps: "
-        f"kNN accuracy {_range_of(paper, 'knn_accuracy')}, ink R2 {_range_of(paper, 'ink_r2')}",
-        verdict(
-            accuracy >= 0.8 and ink <= -0.8,
-            high.knn_accuracy > low.knn_accuracy and high.ink_r2 < low.ink_r2,
-            n_seeds,
-        ),
-        float(rows[rows.metric == "knn_accuracy"].groupby("t").value.std().max()),
-        n_seeds,
-    )
-
-
-def _beats(
-    dataset: str,
-    metric: str = ACCURACY,
-    baselines: Sequence[str] = ("ae", "vae", "simclr-gauss"),
-) -> Callable[[pd.DataFrame], Finding]:
-    def find(table: pd.DataFrame) -> Finding:
-        rows = table[table.dataset == dataset]
-        diffusion = {m: best_time(_of(rows, m, True), metric) for m in ("drl", "vdrl")}
-        name = max(diffusion, key=lambda m: float(diffusion[m].validation.mean()))
-        ours = diffusion[name].set_index("seed").test
-        others = {m: _static(rows, m, metric) for m in baselines}
-        beaten = [m for m, theirs in others.items() if over_seeds(ours, theirs).low > 0]
-        ahead = [m for m, theirs in others.items() if ours.mean() > theirs.mean()]
-        return Finding(
-            f"{name} at its best t {_words(ours)}; "
-            + ", ".join(f"{m} {_words(theirs)}" for m, theirs in others.items())
-            + f"; ahead of {len(ahead)} of {len(others)}, "
-            f"beyond a 95 % interval of {len(beaten)}",
-            verdict(len(beaten) == len(others), len(ahead) == len(others), len(ours)),
-            float(ours.std()),
-            len(ours),
-        )
-
-    return find
-
-
-def _near_at_the_end(table: pd.DataFrame) -> Finding:
-    rows = table[table.dataset == "mnist"]
-    drl = _of(rows, "drl", True)
-    drl = some(drl[(drl.metric == ACCURACY) & (drl.split == "test")])
-    last = values(drl, t=drl.t.max())
-    ae = _static(rows, "ae")
-    return Finding(
-        f"drl at t = 1 {_words(last)}, ae {_words(ae)}",
-        verdict(bool(abs(last.mean() - ae.mean()) <= NEAR), False, len(last)),
-        float(last.std()),
-        len(last),
-    )
-
-
-def _simclr(table: pd.DataFrame) -> Finding:
-    rows = table[table.dataset == "mnist"]
-    simclr = _static(rows, "simclr")
-    others = {m: _static(rows, m) for m in ("ae", "vae", "simclr-gauss")}
-    others |= {m: _best(rows, m) for m in ("drl", "vdrl")}
-    best = max(others, key=lambda m: others[m].mean())
-    return Finding(
-        f"simclr {_words(simclr)}, best of the others {best} {_words(others[best])}",
-        verdict(bool(simclr.mean() > others[best].mean()), False, len(simclr)),
-        float(simclr.std()),
-        len(simclr),
-    )
-
-
-def _peak(table: pd.DataFrame) -> Finding:
-    rows = _of(table[table.dataset == "mnist"], "drl", True)
-    rows = rows[rows.metric == ACCURACY]
-    validation = some(rows[rows.split == "validation"]).groupby("t").value.mean()
-    test = some(rows[rows.split == "test"]).pivot_table(index="seed", columns="t", values="value")
-    peak = float(validation.idxmax())
-    ends = [float(validation.index[0]), float(validation.index[-1])]
-    inside = peak not in ends
-    above = [over_seeds(test[peak], test[end]) for end in ends]
-    return Finding(
-        f"peak at t = {peak:.2f} (chosen on validation): {test[peak].mean():.3f} on test, against "
-        f"{test[ends[0]].mean():.3f} and {test[ends[1]].mean():.3f} at the ends",
-        verdict(
-            inside and all(d.low > 0 for d in above),
-            inside and all(d.difference > 0 for d in above),
-            len(test),
-        ),
-        float(test[peak].std()),
-        len(test),
-    )
-
-
-def _background(table: pd.DataFrame) -> Finding:
-    rows = table[table.dataset == "colored-mnist"]
-    colour = _best(rows, "drl", "background_colour_accuracy")
-    digit = _best(rows, "drl", "knn_accuracy")
-    return Finding(
-        f"drl, each at its best t: background colour {_words(colour)} (chance 0.2), digit class "
-        f"{_words(digit)} (chance 0.1), by nearest neighbours",
-        verdict(bool(colour.mean() > max(0.9, digit.mean())), False, len(colour)),
-        float(colour.std()),
-        len(colour),
-    )
-
-
-def _information(table: pd.DataFrame) -> Finding:
-    rows = table[(table.metric == "nmi") & (table.method == "drl")]
-    far = some(rows[rows.t != rows.t_j]).assign(distance=lambda r: (r.t - r.t_j).abs().round(6))
-    by_distance = far.groupby("distance").value.mean()
-    per_seed = [
-        spearmanr(r.distance, r.value).statistic for _, r in far.groupby("seed") if len(r) > 2
-    ]
-    if not per_seed:
-        raise DataError("two times have one distance: nothing to fall with")
-    falls = float(np.mean(per_seed))
-    return Finding(
-        f"normalised mutual information {by_distance.iloc[0]:.2f} between neighbouring times, "
-        f"{by_distance.iloc[-1]:.2f} between the first and the last; rank correlation with the "
-        f"distance in t {falls:.2f}",
-        verdict(falls <= -0.7, falls < 0, len(per_seed)),
-        float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else float("nan"),
-        int(rows.seed.nunique()),
-    )
-
-
-def _trajectory(table: pd.DataFrame) -> Finding:
-    drl = table[table.method == "drl"]
-    found = {
-        name: combining_times(drl, ACCURACY, drl, f"{name}_accuracy")
-        for name in ("transformer", "gru")
-    }
-    single = best_time(drl, ACCURACY).test
-    best = max(found.values(), key=lambda d: d.difference)
-    return Finding(
-        f"best single time {single.mean():.3f}; "
-        + "; ".join(
-            f"{name} {d.difference:+.3f} (95 % interval {d.low:+.3f} to {d.high:+.3f})"
-            for name, d in found.items()
-        ),
-        verdict(best.low > 0, best.difference > 0, best.n),
-        float(single.std()),
-        best.n,
-    )
-
-
-def _another_sde(table: pd.DataFrame) -> Finding:
-    baselines = {m: _static(table, m) for m in ("ae", "vae")}
-    best = max(baselines, key=lambda m: baselines[m].mean())
-    under = {sde: _best(table[(table.sde == sde)], "drl") for sde in ("ve", "vp", "subvp")}
-    ahead = {sde: over_seeds(ours, baselines[best]) for sde, ours in under.items()}
-    other = [ahead["vp"], ahead["subvp"]]
-    return Finding(
-        "drl at its best t: "
-        + ", ".join(f"{sde} {_words(ours)}" for sde, ours in under.items())
-        + f"; {best} {_words(baselines[best])}",
-        verdict(
-            all(d.low > 0 for d in other), all(d.difference > 0 for d in other), len(under["vp"])
-        ),
-        float(under["vp"].std()),
-        len(under["vp"]),
-    )
-
+from drlcore.paired import best_time
 
 CURVE, DOWNSTREAM = "06_code_as_a_curve", "07_downstream"
 TRAJECTORY, ABLATION = "08_trajectory", "09_sde_ablation"
+ACCURACY = "mlp_accuracy"
+NEAR = 0.05  # accuracies this close count as near each other
+CHANCE = {"background_colour_accuracy": 0.2, "knn_accuracy": 0.1}
+NOTHING = "nothing is chosen"
+TIME = "each seed's encoder time, on validation; test is reported"
+
+
+def _of(table: pd.DataFrame, method: str, time_conditioned: bool) -> pd.DataFrame:
+    return rows(table, method=method, time_conditioned=time_conditioned)
+
+
+def _test(
+    table: pd.DataFrame, method: str, metric: str = ACCURACY, time_conditioned: bool = False
+) -> pd.Series[float]:
+    """Test values of a method at the time that is best on validation; E(x0) has none to choose."""
+    return best_time(_of(table, method, time_conditioned), metric).set_index("seed").test
+
+
+def _best_arm(
+    table: pd.DataFrame, arms: Iterable[tuple[str, bool]], metric: str = ACCURACY
+) -> tuple[str, pd.Series[float]]:
+    """Of methods (name, whether E(x0, t)) the best mean on validation: its name and test values."""
+    found = {arm: best_time(_of(table, *arm), metric) for arm in arms}
+    (method, timed), best = max(found.items(), key=lambda item: item[1].validation.mean())
+    return f"{method}{', E(x0, t)' if timed else ''}", best.set_index("seed").test
+
+
+DIFFUSION = [(method, timed) for method in ("drl", "vdrl") for timed in (True, False)]
+
+
+# Notebook 06.
+
+
+def _curve(weighting: str) -> Callable[[pd.DataFrame], list[Contrast]]:
+    def contrasts(table: pd.DataFrame) -> list[Contrast]:
+        trained = rows(_of(table, "drl", True), weighting=weighting, t_sampler="uniform_t")
+        untrained = _of(table, "random", True)
+
+        def along_t(of: pd.DataFrame, metric: str) -> pd.Series[float]:
+            return rank_correlation(by_level(of, "t", metric=metric, split="test"))
+
+        accuracy, ink = (along_t(trained, m) for m in ("knn_accuracy", "ink_r2"))
+        control = {m: along_t(untrained, m) for m in ("knn_accuracy", "ink_r2")}
+        return [
+            Contrast(
+                "rank correlation of t and kNN accuracy against untrained",
+                accuracy,
+                control["knn_accuracy"],
+                bound=0.8,
+            ),
+            Contrast("of t and ink R2", ink, control["ink_r2"], rises=False, bound=-0.8),
+        ]
+
+    return contrasts
+
+
+def _near_the_autoencoder(table: pd.DataFrame) -> list[Contrast]:
+    """At each method's longest training; how DRL is trained is chosen."""
+    if not {"steps", "adam_epsilon"} <= set(table.columns):
+        raise DataError("the table has no columns steps and adam_epsilon")
+
+    def longest(method: str) -> pd.DataFrame:
+        of = _of(table[table.steps.notna()], method, False)
+        return rows(of, metric=ACCURACY, steps=of.steps.max())
+
+    arms = dict(list(longest("drl").groupby(["weighting", "adam_epsilon"])))
+    best = max(arms, key=lambda arm: values(arms[arm], split="validation").mean())
+    ours, ae, untrained = (
+        values(of, split="test") for of in (arms[best], longest("ae"), longest("random"))
+    )
+    return [
+        Contrast(f"DRL ({best[0]}, epsilon {best[1]:g}) against AE - {NEAR}", ours, ae - NEAR),
+        Contrast(f"against AE + {NEAR}", ours, ae + NEAR, rises=False),
+        Contrast("against untrained", ours, untrained),
+    ]
+
+
+# Notebook 07.
+
+
+def _beats(
+    dataset: str, baselines: Sequence[str], metric: str = ACCURACY
+) -> Callable[[pd.DataFrame], list[Contrast]]:
+    def contrasts(table: pd.DataFrame) -> list[Contrast]:
+        of = rows(table, dataset=dataset)
+        name, ours = _best_arm(of, DIFFUSION, metric)
+        return [Contrast(f"{name} against {m}", ours, _test(of, m, metric)) for m in baselines]
+
+    return contrasts
+
+
+def _simclr(table: pd.DataFrame) -> list[Contrast]:
+    of = rows(table, dataset="mnist")
+    simclr = _test(of, "simclr")
+    others = {m: _test(of, m) for m in BASELINES}
+    others |= [_best_arm(of, DIFFUSION)]
+    return [Contrast(f"simclr against {m}", simclr, theirs) for m, theirs in others.items()]
+
+
+def _peak(table: pd.DataFrame) -> list[Contrast]:
+    drl = rows(_of(rows(table, dataset="mnist"), "drl", True), metric=ACCURACY)
+    validation, test = (by_level(drl, "t", split=split) for split in ("validation", "test"))
+    first, *inner, last = validation.columns
+    peak = validation[inner].mean().idxmax()
+    return [
+        Contrast(f"t = {peak:.2f} against {end:.2f}", test[peak], test[end])
+        for end in (first, last)
+    ]
+
+
+def _background(table: pd.DataFrame) -> list[Contrast]:
+    of = rows(table, dataset="colored-mnist")
+
+    def error(method: str, metric: str, timed: bool) -> pd.Series[float]:
+        """Share of chance's errors that is left."""
+        return (1 - _test(of, method, metric, timed)) / (1 - CHANCE[metric])
+
+    colour = error("drl", "background_colour_accuracy", True)
+    untrained = error("random", "background_colour_accuracy", False)
+    digit = error("drl", "knn_accuracy", True)
+    return [
+        Contrast("errors in colour against half of untrained's", colour, untrained / 2, False),
+        Contrast("against errors in digit class", colour, digit, False),
+    ]
+
+
+# Notebooks 08 and 09.
+
+
+def _information(table: pd.DataFrame) -> list[Contrast]:
+    def falls(method: str) -> pd.Series[float]:
+        of = rows(table, method=method, metric="nmi")
+        apart = of[of.t != of.t_j].assign(pair=lambda r: list(zip(r.t, r.t_j, strict=True)))
+        wide = by_level(apart, "pair")
+        return rank_correlation(wide.set_axis([round(abs(a - b), 6) for a, b in wide], axis=1))
+
+    drl, untrained = falls("drl"), falls("random")
+    return [
+        Contrast("rank correlation of |t - t'| and NMI", drl, 0.0, rises=False),
+        Contrast("against untrained", drl, untrained, rises=False),
+    ]
+
+
+def _trajectory(table: pd.DataFrame) -> list[Contrast]:
+    drl = _of(table, "drl", True)
+    single = _test(table, "drl", time_conditioned=True)
+    return [
+        Contrast(f"{name} against the best time", whole, single)
+        for name in ("gru", "transformer")
+        for whole in [values(drl, metric=f"{name}_accuracy", split="test")]
+    ]
+
+
+def _another_sde(table: pd.DataFrame) -> list[Contrast]:
+    name, baseline = _best_arm(table, [("ae", False), ("vae", False)])
+    under = {sde: _test(rows(table, sde=sde), "drl", ACCURACY, True) for sde in ("vp", "subvp")}
+    return [Contrast(f"{sde} against {name}", ours, baseline) for sde, ours in under.items()]
+
+
+OURS = "the best mean on validation of DRL and VDRL, E(x0) and E(x0, t), this at its best time"
+BASELINES = ("ae", "vae", "simclr-gauss")
 COMPARISON: tuple[Claim, ...] = (
-    Claim(
-        "E(x0, t) runs through the dial: detail at small t, class at large t",
-        "Sec. 3",
-        "kNN accuracy rises and ink falls along t (in words)",
-        CURVE,
-        _curve,
+    *(
+        Claim(
+            claim=f"E(x0, t) runs through the dial: detail at small t, class at large t ({words})",
+            figure="Sec. 3",
+            published="in words",
+            statistic="Spearman's of t with kNN accuracy and with ink R2 over all times, per seed, "
+            "2-d code of DRL, test",
+            selection=NOTHING,
+            control="an untrained E(x0, t) of the same seeds",
+            threshold="above the control and at least .8, and below it and at most -.8: nearly "
+            "in order",
+            fails="class or ink turns back along t, or does the same without training",
+            source=CURVE,
+            contrasts=_curve(weighting),
+        )
+        for weighting, words in (("edm", "edm's weighting"), ("std2", "the paper's weighting"))
     ),
     Claim(
-        "MNIST: diffusion codes beat AE, VAE and SimCLR-Gauss at some encoder time",
-        "ICML, downstream",
-        "above all three at the best t (shown for CIFAR and mini-ImageNet; values not published)",
-        DOWNSTREAM,
-        _beats("mnist"),
+        claim="a code of sigma_max alone is near the autoencoder's",
+        figure="Prop. 2",
+        published="the same objective as t goes to 1 (in words)",
+        statistic="accuracy of an MLP probe on E(x0) of DRL trained at sigma_max alone, at the "
+        "longest training, test",
+        selection="weighting and Adam's epsilon, by the best mean on validation",
+        control="an autoencoder as long trained, less .05; an untrained encoder",
+        threshold=f"within {NEAR} of the autoencoder (our tolerance) on both sides, and above "
+        "untrained",
+        fails="the code stays further from it, or no better than untrained; no outcome is the "
+        "opposite",
+        source=CURVE,
+        contrasts=_near_the_autoencoder,
+    ),
+    *(
+        Claim(
+            claim=f"{name}diffusion codes beat {against} at some encoder time",
+            figure=figure,
+            published=published,
+            statistic=f"accuracy of an MLP probe on 32-d codes{labels}, test",
+            selection=f"{OURS}, by seed",
+            control=f"{against}: same encoder, steps and probe",
+            threshold="above each of them",
+            fails="a baseline is as good",
+            source=DOWNSTREAM,
+            contrasts=_beats(dataset, baselines, metric),
+        )
+        for name, dataset, against, baselines, metric, labels, figure, published in (
+            (
+                "MNIST: ",
+                "mnist",
+                "AE, VAE and SimCLR-Gauss",
+                BASELINES,
+                ACCURACY,
+                "",
+                "ICML, downstream",
+                "above all three (shown for CIFAR and mini-ImageNet; values not seen)",
+            ),
+            (
+                "Colored-MNIST: ",
+                "colored-mnist",
+                "AE, VAE and SimCLR-Gauss",
+                BASELINES,
+                ACCURACY,
+                "",
+                "ICML, downstream",
+                "as for MNIST",
+            ),
+            (
+                "few labels: ",
+                "mnist",
+                "AE and VAE",
+                ("ae", "vae"),
+                "few_shot_100_accuracy",
+                " fitted on 100 labels",
+                "Fig. 12",
+                "above at several t with few labels (in words)",
+            ),
+        )
     ),
     Claim(
-        "Colored-MNIST: diffusion codes beat AE, VAE and SimCLR-Gauss at some encoder time",
-        "ICML, downstream",
-        "as for MNIST",
-        DOWNSTREAM,
-        _beats("colored-mnist"),
+        claim="SimCLR with full augmentation is the best of all",
+        figure="ICML, downstream",
+        published="above every other unsupervised method (in words)",
+        statistic="accuracy of an MLP probe on 32-d codes of MNIST, test",
+        selection=f"{OURS}, by seed",
+        control="AE, VAE, SimCLR-Gauss, the best diffusion code",
+        threshold="above each of them",
+        fails="another method is as good",
+        source=DOWNSTREAM,
+        contrasts=_simclr,
     ),
     Claim(
-        "few labels: diffusion codes beat AE and VAE at some encoder time",
-        "Fig. 12",
-        "above at several t with few labels (in words)",
-        DOWNSTREAM,
-        _beats("mnist", "few_shot_100_accuracy", ("ae", "vae")),
+        claim="accuracy peaks at an intermediate encoder time",
+        figure="ICML, trajectory",
+        published="a peak inside (picture only)",
+        statistic="accuracy of an MLP probe on E(x0, t) of DRL at an inner t, MNIST, test",
+        selection="the inner t with the best mean on validation",
+        control="the first and the last t",
+        threshold="above both",
+        fails="one end is as good",
+        source=DOWNSTREAM,
+        contrasts=_peak,
     ),
     Claim(
-        "diffusion codes are near the autoencoder's as t goes to 1",
-        "Prop. 2",
-        f"accuracies within {NEAR} (our tolerance)",
-        DOWNSTREAM,
-        _near_at_the_end,
+        claim="the code holds the background's colour",
+        figure="Figs. 2c-d, 3c-d",
+        published="in words, for CIFAR; measured here where the colour is known",
+        statistic="errors of nearest neighbours in background colour, as a share of chance's "
+        "(4 of 5), E(x0, t) of DRL on Colored-MNIST, test",
+        selection=f"{TIME}, for each metric",
+        control="half of an untrained encoder's; errors in digit class as a share of chance's (9 "
+        "of 10)",
+        threshold="below both. Half: untrained is near right already, so that only errors tell",
+        fails="colour is about as readable without training, or digit class as well as colour",
+        source=DOWNSTREAM,
+        contrasts=_background,
     ),
     Claim(
-        "SimCLR with full augmentation is the best of all",
-        "ICML, downstream",
-        "above every other unsupervised method (in words)",
-        DOWNSTREAM,
-        _simclr,
+        claim="codes far apart in time share less information",
+        figure="ICML, trajectory",
+        published="falls with distance in t (picture only)",
+        statistic="Spearman's of |t - t'| and normalised mutual information of the codes of DRL "
+        "over all pairs of times, per seed",
+        selection=NOTHING,
+        control="0: no order; an untrained E(x0, t) of the same seeds",
+        threshold="below both",
+        fails="it does not fall, or falls as much without training",
+        source=TRAJECTORY,
+        contrasts=_information,
     ),
     Claim(
-        "accuracy peaks at an intermediate encoder time",
-        "ICML, trajectory",
-        "a peak inside, above both ends beyond a 95 % interval",
-        DOWNSTREAM,
-        _peak,
+        claim="a trajectory tells more than its best point",
+        figure="ICML, trajectory",
+        published="GRU or transformer above the best single time (in words)",
+        statistic="accuracy of a GRU and of a transformer on the codes of all times, DRL, test",
+        selection=TIME,
+        control="an MLP probe on the code of that time",
+        threshold="either above it",
+        fails="both do no better than one time",
+        source=TRAJECTORY,
+        contrasts=_trajectory,
+        needs="any",
     ),
     Claim(
-        "the code holds the background's colour",
-        "Fig. 2c-d, 3c-d",
-        "in words, for CIFAR; measured here where the colour is known",
-        DOWNSTREAM,
-        _background,
-    ),
-    Claim(
-        "codes far apart in time share less information",
-        "ICML, trajectory",
-        "falls with distance in t (picture only)",
-        TRAJECTORY,
-        _information,
-    ),
-    Claim(
-        "a trajectory tells more than its best point",
-        "ICML, trajectory",
-        "GRU or transformer above the best single time",
-        TRAJECTORY,
-        _trajectory,
-    ),
-    Claim(
-        "the benefit persists under another SDE",
-        "ICML, SDE ablation",
-        "DRL under VP and sub-VP above the better of AE and VAE (values not published)",
-        ABLATION,
-        _another_sde,
+        claim="the benefit persists under another SDE",
+        figure="ICML, SDE ablation",
+        published="DRL under VP and sub-VP above AE and VAE (values not seen)",
+        statistic="accuracy of an MLP probe on E(x0, t) of DRL, under VP and sub-VP, test",
+        selection=f"{TIME}; the better of AE and VAE by its mean there",
+        control="the better of AE and VAE",
+        threshold="above it, under both",
+        fails="the baseline is as good under either",
+        source=ABLATION,
+        contrasts=_another_sde,
     ),
 )

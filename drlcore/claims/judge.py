@@ -6,7 +6,8 @@ statistic without the claim being true (an untrained encoder, a shuffled code, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,9 +19,10 @@ from drlcore.errors import DataError
 
 REPRODUCED, TREND, FAILED = "reproduced", "trend only", "did not reproduce"
 OPPOSITE, ABSENT = "opposite", "not run"
+VERDICTS = (REPRODUCED, TREND, FAILED, OPPOSITE, ABSENT)  # in the order they are shown
 LEVEL = 0.05  # of every test, after Holm's correction over the contrasts of a claim
 ENOUGH = 3  # seeds below which nothing is more than a trend
-SHOWN = 4  # contrasts told one by one; of more, how many came out which way
+SHOWN = 6  # contrasts told one by one; of more, the extremes and how many came out which way
 
 Needs = Literal["all", "any", "both signs"]
 
@@ -39,7 +41,8 @@ class Contrast:
             must not; None if the difference is all that is claimed.
 
     Raises:
-        DataError: on construction, without values or with other seeds in the control.
+        DataError: on construction, without values, with one that is not finite, or with other
+            seeds in the control.
     """
 
     name: str
@@ -50,16 +53,17 @@ class Contrast:
     bound: float | None = None
 
     def __post_init__(self) -> None:  # noqa: D105
-        if not len(self.values) or not np.isfinite(self.values).all():
-            raise DataError(f"{self.name}: no values, or some that are not finite")
-        if self.values.index.has_duplicates:
-            raise DataError(f"{self.name}: a seed twice")
-        if isinstance(self.control, pd.Series) and (
-            set(self.control.index) != set(self.values.index)
-            or not np.isfinite(self.control).all()
-            or self.control.index.has_duplicates
-        ):
-            raise DataError(f"{self.name}: the control's seeds are not those of the values")
+        if not len(self.values):
+            raise DataError(f"{self.name}: no values")
+        if not (np.isfinite(self.values).all() and np.isfinite(self.control).all()):
+            raise DataError(f"{self.name}: a value or a control is not finite")
+        index = self.values.index
+        control = self.control.index if isinstance(self.control, pd.Series) else index
+        if index.has_duplicates or control.has_duplicates or set(control) != set(index):
+            raise DataError(
+                f"{self.name}: seeds {sorted(index)} against {sorted(control)}; allowed: the same, "
+                "once each"
+            )
 
     @property
     def claimed(self) -> pd.Series[float]:
@@ -167,14 +171,15 @@ class Claim:
 def judge(contrasts: Sequence[Contrast], needs: Needs = "all") -> Finding:
     """The verdict on contrasts, whatever the claim.
 
-    A contrast is *right* if it has 3 seeds or more, its difference is above its margin with
-    p <= .05 after Holm's correction over all contrasts of the claim, and its mean is beyond its
-    bound where the control's is not; *wrong* if its difference is below 0 with p <= .05, corrected
-    alike.
+    With 3 seeds or more in every contrast, one is *right* if its difference is above its margin
+    with p <= .05 after Holm's correction over all contrasts of the claim, and its mean is beyond
+    its bound where the control's is not; *above* or *wrong* if its difference is above or below 0
+    with p <= .05, corrected alike.
 
-    reproduced: all contrasts are right (needs = all), or any (needs = any), or one is right and
+    reproduced: all contrasts are right (needs = all), or any (needs = any), or one is above and
         one wrong (needs = both signs).
-    opposite: one is wrong and none above its control beyond the same level (not for both signs).
+    opposite: one is wrong and none above (all), or one is wrong and no mean on the claimed side
+        (any); never for both signs.
     trend only: short of that, all means (any) lie on the claimed side, or both signs occur.
     did not reproduce: anything else.
 
@@ -184,26 +189,37 @@ def judge(contrasts: Sequence[Contrast], needs: Needs = "all") -> Finding:
     if not contrasts:
         raise DataError("nothing to compare")
     enough = all(c.n >= ENOUGH for c in contrasts)
-    at_margin = holm([c.p(c.margin) for c in contrasts])
-    at_zero = holm([c.p(0.0) for c in contrasts])
+    p_margin = holm([c.p(c.margin) for c in contrasts])
+    p_zero = holm([c.p(0.0) for c in contrasts])
     mean = np.array([c.claimed.mean() for c in contrasts])
-    margin = np.array([c.margin for c in contrasts])
-    beyond = np.array([c.beyond_bound() for c in contrasts])
-    right = enough & (at_margin <= LEVEL) & (mean > margin) & beyond
-    above = enough & (at_zero <= LEVEL) & (mean > 0)
-    wrong = enough & (at_zero <= LEVEL) & (mean < 0)
+    mean[np.abs(mean) < 1e-12] = 0.0  # rounding has no sign
+    apart = enough & (p_margin <= LEVEL) & (mean > [c.margin for c in contrasts])
+    right = apart & [c.beyond_bound() for c in contrasts]
+    above = enough & (p_zero <= LEVEL) & (mean > 0)
+    wrong = enough & (p_zero <= LEVEL) & (mean < 0)
     if needs == "both signs":
-        reproduced = bool(above.any() and wrong.any())
-        opposite = False
+        reproduced, opposite = bool(above.any() and wrong.any()), False
         trend = bool((mean > 0).any() and (mean < 0).any())
+    elif needs == "any":
+        reproduced, trend = bool(right.any()), bool((mean > 0).any())
+        opposite = bool(wrong.any()) and not trend
     else:
-        every = np.all if needs == "all" else np.any
-        reproduced, trend = bool(every(right)), bool(every(mean > 0))
+        reproduced, trend = bool(right.all()), bool((mean > 0).all())
         opposite = bool(wrong.any() and not above.any())
     verdict = REPRODUCED if reproduced else OPPOSITE if opposite else TREND if trend else FAILED
+    outcomes = np.select(
+        [right, apart, wrong, above, np.full(len(contrasts), enough)],
+        [
+            "as claimed",
+            "apart, bound not met",
+            "the other way",
+            "within its margin",
+            "unclear",
+        ],
+        "too few seeds",
+    )
     spread = float(contrasts[0].claimed.std()) if contrasts[0].n > 1 else float("nan")
-    measured = _in_words(contrasts, above, wrong)
-    return Finding(measured, verdict, spread, min(c.n for c in contrasts))
+    return Finding(_in_words(contrasts, outcomes), verdict, spread, min(c.n for c in contrasts))
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
@@ -216,29 +232,66 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-def some(table: pd.DataFrame) -> pd.DataFrame:
-    """``table``, which has rows. Raises DataError if not: said as 'not run', never judged."""
+def rows(table: pd.DataFrame, **where: object) -> pd.DataFrame:
+    """Rows that match. Raises DataError if there are none, or no such column: 'not run'."""
+    for column, wanted in where.items():
+        if column not in table:
+            raise DataError(f"the table has no column {column}")
+        table = table[table[column] == wanted]
     if table.empty:
-        raise DataError("no such rows")
+        raise DataError(f"no rows with {_said(where)}")
     return table
 
 
 def values(table: pd.DataFrame, **where: object) -> pd.Series[float]:
     """Values of the rows that match, indexed by seed. Raises DataError if there are none."""
-    keep = np.ones(len(table), dtype=bool)
-    for column, wanted in where.items():
-        keep &= (table[column] == wanted).to_numpy()
-    return some(table[keep]).set_index("seed").value
+    return rows(table, **where).set_index("seed").value
 
 
-def _in_words(contrasts: Sequence[Contrast], above: np.ndarray, wrong: np.ndarray) -> str:
-    if len(contrasts) <= SHOWN:
-        return "; ".join(map(str, contrasts))
-    ends = sorted(contrasts, key=lambda c: float(c.claimed.mean()))
-    return (
-        f"of {len(contrasts)} comparisons {int(above.sum())} as claimed and {int(wrong.sum())} the "
-        f"other way beyond {LEVEL:.0%} (Holm). Largest effect: {ends[-1]}; smallest: {ends[0]}"
-    )
+def by_level(table: pd.DataFrame, level: str, **where: object) -> pd.DataFrame:
+    """Values of the rows that match: a row for each seed, a column for each ``level``, ascending.
+
+    Raises:
+        DataError: no such rows, a seed twice at a level, or one that lacks a level.
+    """
+    found = rows(table, **where)
+    if level not in found or found[level].isna().any():
+        raise DataError(f"rows with {_said(where)} do not say their {level}")
+    if found.duplicated(["seed", level]).any():
+        raise DataError(f"more than one row with {_said(where)} for a seed and {level}")
+    wide = found.pivot(index="seed", columns=level, values="value")
+    if wide.isna().any(axis=None):
+        raise DataError(f"{_said(where)}: {level} differs from seed to seed; allowed: the same")
+    return wide
+
+
+def rank_correlation(by_level: pd.DataFrame) -> pd.Series[float]:
+    """Spearman's of each row with the columns' names, in [-1, 1]; 0 for a row without any change.
+
+    Raises:
+        DataError: fewer than 3 different names, of which two would always be in order.
+    """
+    level = pd.Series(by_level.columns.to_numpy(dtype=float))
+    if level.nunique() < 3:
+        raise DataError(f"{level.nunique()} levels: a rank correlation takes at least 3")
+    changes = by_level.nunique(axis=1) > 1  # that of no change is not defined, and no trend
+    found = [stats.spearmanr(level, row).statistic for row in by_level[changes].to_numpy()]
+    of_changes = pd.Series(found, by_level.index[changes], dtype=float)
+    return of_changes.reindex(by_level.index, fill_value=0.0)
+
+
+def _in_words(contrasts: Sequence[Contrast], outcomes: Iterable[str]) -> str:
+    came = list(outcomes)
+    told = [f"{c}: {outcome}" for c, outcome in zip(contrasts, came, strict=True)]
+    if len(told) <= SHOWN:
+        return "; ".join(told)
+    order = np.argsort([float(c.claimed.mean()) for c in contrasts])
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in Counter(came).most_common())
+    return f"of {len(told)}: {counts}. Largest: {told[order[-1]]}; smallest: {told[order[0]]}"
+
+
+def _said(where: dict[str, object]) -> str:
+    return ", ".join(f"{column} = {wanted}" for column, wanted in where.items()) or "any value"
 
 
 def _signed(number: float) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from itertools import accumulate, takewhile
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from drlcore.datasets import DATASETS, available, require, title
 from drlcore.downstream import Protocol
-from drlcore.experiments.base import Experiment, image_dataset
+from drlcore.experiments.base import Experiment, LatentDim, Seeds, Steps, image_dataset
 from drlcore.loss import Method, Weighting
-from drlcore.noise_range import NoiseRange
+from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.own_images import is_own
 from drlcore.presets import MethodsPreset
 from drlcore.products import (
@@ -112,18 +112,20 @@ class Comparison(Experiment):
 
     shows_one: ClassVar[bool] = True
     dataset: DatasetNames | None = None
-    sigma_min: float = Field(default=0.01, gt=0)
-    sigma_max: float = Field(default=50.0, gt=0)
+    sigma_min: Sigma = 0.01
+    sigma_max: Sigma = 50.0
     weighting: Weighting | None = None
-    latent_dim: int | None = Field(default=None, ge=2)
-    n_seeds: int | None = Field(default=None, ge=1)
-    steps: int | None = Field(default=None, ge=1)
+    latent_dim: LatentDim | None = None
+    n_seeds: Seeds | None = None
+    steps: Steps | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.shows_one or not self.datasets:
             require(self.asked[0])  # an absent one stops here and says how to get it
-        self.runs()  # every run is validated before the first one trains, under every SDE
+        # Every run is validated before the first one trains, under every SDE; seeds differ in no
+        # more than their number, so one of them speaks for all.
+        self.model_copy(update={"n_seeds": 1}).runs()
         return self
 
     @property
@@ -133,6 +135,17 @@ class Comparison(Experiment):
     @property
     def weighting_used(self) -> Weighting:
         return self.weighting or self.numbers_compared.weighting
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        numbers = self.numbers_compared
+        return {
+            "data": ", ".join(self.asked[:1] if self.shows_one else self.asked),
+            "λ": self.weighting_used,
+            "latent_dim": self.latent_dim or numbers.latent_dim,
+            "seeds": len(self.seeds),
+            "steps": self.steps or numbers.steps,
+        }
 
     @property
     def protocol(self) -> Protocol:
@@ -213,7 +226,7 @@ class CodeCurve(Comparison):
 
     notebook = "06_code_as_a_curve"
     writes = (notebook,)
-    latent_dim: int | None = Field(default=2, ge=2)
+    latent_dim: LatentDim | None = 2
 
     def along_curve(self) -> list[RunParameters]:
         """E(x0, t): DRL and VDRL, DRL under the other weighting, and untrained."""

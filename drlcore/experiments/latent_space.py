@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
-from drlcore.experiments.base import ImageExperiment
+from drlcore.experiments.base import ImageExperiment, LatentDim, Penalty, Seed, Seeds
 from drlcore.loss import Method
 from drlcore.noise_range import TSampler
 from drlcore.products import Product, codes, latent_grid, metrics, same_code, swapped_codes, usage
@@ -35,11 +33,20 @@ class LatentSpace(ImageExperiment):
 
     notebook = "03_train_drl"
     writes = (notebook,)
-    latent_dim: int = Field(default=2, ge=2)
-    lambda_l1: float = Field(default=0.0, ge=0)
-    lambda_kl: float = Field(default=1e-5, ge=0)
-    seed: int = Field(default=0, ge=0)
-    n_seeds: int | None = Field(default=None, ge=1)
+    latent_dim: LatentDim = 2
+    lambda_l1: Penalty = 0.0
+    lambda_kl: Penalty = 1e-5
+    seed: Seed = 0
+    n_seeds: Seeds | None = None
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        sizes = ", ".join(str(d) for d in self.numbers.latent_dims)
+        return {
+            "steps": self.steps_where_drawn,
+            "seeds": len(self.seeds),
+            "code sizes of the last figure": sizes,
+        }
 
     @property
     def seeds(self) -> range:

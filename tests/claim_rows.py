@@ -1,0 +1,482 @@
+"""Made-up result tables on which a claim is true (1), without effect (0) or its opposite (-1).
+
+A table holds the rows its claim needs and no others, so that each of them can be missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from semi_supervised_rows import FEW_STEPS, LABELS, condition
+
+from drlcore.claims import CLAIMS, Claim
+
+N = 3
+LITTLE = 0.003 * np.array([-1.0, 0.0, 1.0])  # scatter over seeds
+LEVELS = (0.1, 1.0, 10.0, 50.0)
+BEST = 1.0
+TIMES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+Values = float | Sequence[float] | np.ndarray
+
+
+def effect(e: int, size: float) -> np.ndarray:
+    """``size`` in the direction e, over seeds; of none a little less than nothing."""
+    return e * size + LITTLE - (0.001 if e == 0 else 0.0)
+
+
+def in_order(e: int, n: int) -> np.ndarray:
+    """(seeds, n): rising, falling, or, without effect, one of each and one that stands still."""
+    up = np.linspace(0.1, 0.9, n)
+    return np.array([up * e] * N if e else [up, -up, 0 * up])
+
+
+def rows(metric: str, values: Values, **about: Any) -> pd.DataFrame:
+    """A row for each seed."""
+    defaults = {
+        "dataset": "mnist", "method": "drl", "sde": "ve", "t_sampler": "uniform_t",
+        "sigma_min": 0.01, "sigma_max": 50.0, "latent_dim": 2, "split": "test", "run": "0" * 12,
+    }  # fmt: skip
+    of_seeds = np.broadcast_to(np.asarray(values, dtype=float), N)
+    return pd.DataFrame(
+        [{**defaults, **about, "metric": metric, "seed": s, "value": v}
+         for s, v in enumerate(of_seeds)]
+    )  # fmt: skip
+
+
+def join(*tables: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
+    flat = [t for each in tables for t in ([each] if isinstance(each, pd.DataFrame) else each)]
+    return pd.concat(flat, ignore_index=True)
+
+
+# Notebook 02.
+
+
+def monte_carlo(metric: str, values: Values, sigma: float) -> pd.DataFrame:
+    about = {"dataset": "toy", "method": "dsm", "t_sampler": "single", "split": "monte-carlo"}
+    return rows(metric, values, sigma_min=sigma, sigma_max=sigma, **about)
+
+
+def prop1(e: int) -> pd.DataFrame:
+    constant = {1: 0.7 + LITTLE, 0: effect(0, 0), -1: -0.3 + LITTLE}[e]
+    terms = {"dsm": 1.0, "constant": constant, "esm": 0.3}
+    return join(monte_carlo(m, v, s) for m, v in terms.items() for s in LEVELS)
+
+
+def floor(e: int) -> pd.DataFrame:
+    told = dict.fromkeys(("coarse", "middle", "fine"), 0.7 - effect(e, 0.25))
+    told |= {"nothing": 1.0, "shuffled": 0.7}
+    return join(
+        [monte_carlo(f"floor_{f}", v, 1.0) for f, v in told.items()],
+        [monte_carlo(f"floor_{f}", 1.0, 10.0) for f in told],
+    )
+
+
+def windows(e: int) -> pd.DataFrame:
+    low, middle, high = ((s,) * N for s in LEVELS[:3])
+    turned = [np.roll(LEVELS[:3], k) for k in (0, -1, -2)]
+    peaks = {1: (low, middle, high), -1: (high, middle, low), 0: turned}[e]
+    return join(
+        monte_carlo(f"gain_{factor}", (np.array(peak) == sigma) * 1.0, sigma)
+        for factor, peak in zip(("fine", "middle", "coarse"), peaks, strict=True)
+        for sigma in LEVELS
+    )
+
+
+# Notebooks 03 and 04.
+
+
+def losses(at: Sequence[float] = LEVELS, **of: Any) -> pd.DataFrame:
+    """Losses by code (own = ...), the rest says of which run."""
+    codes = {z: of.pop(z) for z in list(of) if z in CODES}
+    about = {"split": "validation", **of}
+    return join(rows(f"loss_{z}", v, at_sigma=s, **about) for z, v in codes.items() for s in at)
+
+
+CODES = ("own", "shuffled", "constant", "same_class", "same_ink")
+
+
+def used(e: int) -> pd.DataFrame:
+    return losses(own=1 - effect(e, 0.2), shuffled=1.0, constant=1.0)
+
+
+def no_code(e: int) -> pd.DataFrame:
+    return join(losses(own=1 - effect(e, 0.2)), losses(own=1.0, method="dsm"))
+
+
+def separates(method: str) -> Callable[[int], pd.DataFrame]:
+    def table(e: int) -> pd.DataFrame:
+        found = {"uniform_sigma": 0.3 + effect(e, 0.2), "uniform_t": 0.3}
+        return join(rows("knn_accuracy", v, method=method, t_sampler=t) for t, v in found.items())
+
+    return table
+
+
+def swap(e: int) -> pd.DataFrame:
+    share = {0.5: 0.5, 2.0: 0.9, 10.0: 0.5 + effect(e, 0.3)}
+    return join(
+        rows("follows_code", v, at_sigma=s, t_sampler="uniform_sigma") for s, v in share.items()
+    )
+
+
+def diversity(e: int) -> pd.DataFrame:
+    spread = zip((2, 4, 8, 16), in_order(-e, 4).T, strict=True)
+    return join(rows("sample_diversity", v, latent_dim=d, method="vdrl") for d, v in spread)
+
+
+def single(metric: str, of_levels: Sequence[Values], **about: Any) -> pd.DataFrame:
+    return join(
+        rows(metric, v, t_sampler="single", sigma_min=s, sigma_max=s, **about)
+        for s, v in zip(LEVELS, of_levels, strict=True)
+    )
+
+
+def at_best(metric: str, best: Values, other: Values = 0.1, **about: Any) -> pd.DataFrame:
+    return single(metric, [best if s == BEST else other for s in LEVELS], **about)
+
+
+def chosen() -> pd.DataFrame:
+    """What the best level is chosen by."""
+    return at_best("knn_accuracy", 0.8, split="validation")
+
+
+def untrained(metric: str, values: Values) -> pd.DataFrame:
+    return rows(metric, values, method="random")
+
+
+def of_level(sigma: float, **of: Any) -> pd.DataFrame:
+    return losses((sigma,), t_sampler="single", sigma_min=sigma, sigma_max=sigma, **of)
+
+
+def strokes(e: int) -> pd.DataFrame:
+    return join(
+        rows("ink_r2", 0.6 + effect(e, 0.25)),
+        untrained("ink_r2", 0.6),
+        losses(own=0.5, shuffled=1.0, same_class=0.9, same_ink=0.9 - effect(e, 0.2)),
+    )
+
+
+def hardly_class(e: int) -> pd.DataFrame:
+    at = at_best("knn_accuracy", 0.6)
+    return join(chosen(), at, rows("knn_accuracy", 0.6 - effect(e, 0.2)))
+
+
+def dial_class(e: int) -> pd.DataFrame:
+    return join(
+        chosen(),
+        at_best("knn_accuracy", 0.5 + effect(e, 0.3)),
+        rows("knn_accuracy", 0.5),
+        untrained("knn_accuracy", 0.5),
+        of_level(
+            BEST,
+            own=0.5,
+            shuffled=1.0,
+            same_ink=0.9 + 0.1 * LITTLE,
+            same_class=0.9 - effect(e, 0.2),
+        ),
+    )
+
+
+def dial_ink(e: int) -> pd.DataFrame:
+    return join(
+        chosen(),
+        at_best("ink_r2", 0.7 - effect(e, 0.2)),
+        rows("ink_r2", 0.7),
+        untrained("ink_r2", 0.7 - effect(e, 0.3)),
+        of_level(LEVELS[0], own=0.5, shuffled=1.0, same_class=0.9, same_ink=0.9 - effect(e, 0.2)),
+    )
+
+
+def dial_monotone(e: int) -> pd.DataFrame:
+    n = len(LEVELS)
+    return join(single("knn_accuracy", in_order(e, n).T), single("ink_r2", in_order(-e, n).T))
+
+
+def dial_silhouette(e: int) -> pd.DataFrame:
+    return join(
+        chosen(),
+        at_best("silhouette", effect(e, 0.1), 0.0),
+        rows("silhouette", 0.0),
+        untrained("silhouette", 0.0),
+    )
+
+
+def toy(e: int) -> pd.DataFrame:
+    """Predicted at every other level; held as predicted, at half of the levels, or nowhere."""
+    pays = np.array([1, 0, 1, 0])
+    held = {1: pays, 0: np.array([1, 1, 0, 0]), -1: 1 - pays}[e]
+    about = {"dataset": "toy", "t_sampler": "single"}
+    tables = []
+    for factor in ("coarse", "middle", "fine"):
+        for sigma, p, h in zip(LEVELS, pays, held, strict=True):
+            at = {"sigma_min": sigma, "sigma_max": sigma, **about}
+            tables.append(rows(f"{factor}_accuracy", 0.5 + 0.4 * h, method="vdrl", **at))
+            theory = rows(f"pays_{factor}", p, method="theory", split="monte-carlo", **at)
+            tables.append(theory[theory.seed == 0])
+    return join(tables)
+
+
+# Notebooks 06 to 09.
+
+
+def curve(
+    metric: str, test: Sequence[Values], validation: Sequence[Values] | None = None, **about: Any
+) -> pd.DataFrame:
+    """E(x0, t): values of the seeds at each time, on validation as on test unless given."""
+    both = {"test": test, "validation": test if validation is None else validation}
+    about = {"time_conditioned": True, "weighting": "edm", "latent_dim": 32, **about}
+    return join(
+        rows(metric, v, t=t, sigma=0.01 * 5000**t, split=split, **about)
+        for split, of_times in both.items()
+        for t, v in zip(TIMES, of_times, strict=True)
+    )
+
+
+def static(metric: str, values: Values, method: str, **about: Any) -> pd.DataFrame:
+    """E(x0): the same at every time."""
+    return curve(metric, [values] * len(TIMES), method=method, time_conditioned=False, **about)
+
+
+def peaked(height: Values, at: int = 2, foot: Values = 0.2) -> list[Values]:
+    """Low everywhere but at one time."""
+    return [height if i == at else foot for i in range(len(TIMES))]
+
+
+def dial_along_t(weighting: str) -> Callable[[int], pd.DataFrame]:
+    def table(e: int) -> pd.DataFrame:
+        n = len(TIMES)
+        both = join(
+            curve("knn_accuracy", in_order(e, n).T, weighting=weighting),
+            curve("ink_r2", in_order(-e, n).T, weighting=weighting),
+            curve("knn_accuracy", [0.3] * n, method="random"),
+            curve("ink_r2", [0.3] * n, method="random"),
+        )
+        return both[both.split == "test"]
+
+    return table
+
+
+def near(e: int) -> pd.DataFrame:
+    """The longest training counts, and the arm that is best on validation."""
+    last = {1: 0.89 + LITTLE, 0: 0.85 + effect(0, 0), -1: 0.6 + LITTLE}[e]
+    of = {"drl": last, "ae": 0.9, "random": 0.5}
+    tables = []
+    for method, values in of.items():
+        arms = (
+            [("edm", 1e-8), ("edm", 1e-12), ("std2", 1e-8)] if method == "drl" else [("std2", 1e-8)]
+        )
+        for k, (weighting, epsilon) in enumerate(arms):
+            for steps in (100.0, 200.0):
+                for split in ("validation", "test"):
+                    worse = 0.2 * (k != len(arms) // 2) + 0.2 * (steps == 100)
+                    tables.append(
+                        rows(
+                            "mlp_accuracy", values - worse, method=method, split=split, steps=steps,
+                            weighting=weighting, adam_epsilon=epsilon, time_conditioned=False,
+                            t_sampler="single" if method == "drl" else "uniform_t",
+                        )
+                    )  # fmt: skip
+    return join(tables)
+
+
+def diffusion(values: Values, metric: str = "mlp_accuracy", **about: Any) -> pd.DataFrame:
+    """DRL's E(x0, t) peaks at these; VDRL and E(x0) stay low."""
+    return join(
+        curve(metric, peaked(values), **about),
+        curve(metric, peaked(0.3), method="vdrl", **about),
+        static(metric, 0.3, "drl", **about),
+        static(metric, 0.3, "vdrl", **about),
+    )
+
+
+def beats(
+    dataset: str, baselines: Sequence[str], metric: str = "mlp_accuracy"
+) -> Callable[[int], pd.DataFrame]:
+    def table(e: int) -> pd.DataFrame:
+        ours = diffusion(0.6 + effect(e, 0.1), metric, dataset=dataset)
+        return join(ours, (static(metric, 0.6, m, dataset=dataset) for m in baselines))
+
+    return table
+
+
+def simclr(e: int) -> pd.DataFrame:
+    others = (static("mlp_accuracy", 0.6, m) for m in ("ae", "vae", "simclr-gauss"))
+    return join(
+        static("mlp_accuracy", 0.6 + effect(e, 0.1), "simclr"), others, diffusion(0.6 + 0 * LITTLE)
+    )
+
+
+def peak(e: int) -> pd.DataFrame:
+    return curve("mlp_accuracy", peaked(0.6 + effect(e, 0.1), foot=0.6), peaked(0.9))
+
+
+def background(e: int) -> pd.DataFrame:
+    """Untrained: one error in ten; half of it of chance's .8 is as much as .05625 of .9."""
+    about = {"dataset": "colored-mnist"}
+    at = peaked(0.9)
+    return join(
+        curve("background_colour_accuracy", peaked(0.95 + effect(e, 0.04)), at, **about),
+        curve("knn_accuracy", peaked(1 - 0.05625 - effect(e, 0.05)), at, **about),
+        static("background_colour_accuracy", 0.9, "random", **about),
+    )
+
+
+def information(e: int) -> pd.DataFrame:
+    def pairs(at: np.ndarray, method: str) -> pd.DataFrame:
+        about = {"method": method, "time_conditioned": True}
+        return join(
+            rows("nmi", at[:, abs(i - j)], t=a, t_j=b, **about)
+            for i, a in enumerate(TIMES)
+            for j, b in enumerate(TIMES)
+        )
+
+    order = in_order(-e, len(TIMES))
+    return join(pairs(order, "drl"), pairs(0 * order, "random"))
+
+
+def trajectory(e: int) -> pd.DataFrame:
+    whole = {"time_conditioned": True, "t": np.nan}
+    return join(
+        curve("mlp_accuracy", peaked(0.6)),
+        [rows(f"{m}_accuracy", 0.6 + effect(e, 0.1), **whole) for m in ("gru", "transformer")],
+    )
+
+
+def another_sde(e: int) -> pd.DataFrame:
+    return join(
+        [curve("mlp_accuracy", peaked(0.6 + effect(e, 0.1)), sde=sde) for sde in ("vp", "subvp")],
+        static("mlp_accuracy", 0.6, "ae"),
+        static("mlp_accuracy", 0.5, "vae"),
+    )
+
+
+# Notebook 10.
+
+FIVE = 0.003 * np.array([-1, -0.5, 0.0, 0.5, 1])
+BUDGETS = (LABELS[0], LABELS[-1])
+
+
+def gain(e: int, size: float) -> np.ndarray:
+    """As ``effect``, over five label splits."""
+    return e * size + FIVE - (0.001 if e == 0 else 0.0)
+
+
+def grid(gains: Mapping[str, Any], *mixup: str, **about: Any) -> pd.DataFrame:
+    return join(condition(dict(gains), n, mixup=m, **about) for m in mixup for n in BUDGETS)
+
+
+def every_budget(method: str, mixup: str) -> Callable[[int], pd.DataFrame]:
+    return lambda e: grid({method: gain(e, 0.05)}, mixup)
+
+
+def fewest_labels(method: str) -> Callable[[int], pd.DataFrame]:
+    return lambda e: condition({method: gain(e, 0.05)}, BUDGETS[0])
+
+
+def largest(e: int) -> pd.DataFrame:
+    few, more = {1: (0.1, 0.02), 0: (0.0, 0.0), -1: (-0.05, 0.02)}[e]
+    return join(
+        condition({"vdrl": few + gain(0, 0)}, BUDGETS[0]),
+        condition({"vdrl": np.full(5, more)}, BUDGETS[1]),
+    )
+
+
+def little_compute(e: int) -> pd.DataFrame:
+    little, full = {1: (0.1, 0.05), 0: (0.0, 0.0), -1: (-0.05, 0.02)}[e]
+    return join(
+        grid({"drl": np.full(5, full)}, "off"),
+        grid({"drl": little + gain(0, 0)}, "off", base=0.4, steps=FEW_STEPS),
+    )
+
+
+def no_gain(e: int) -> pd.DataFrame:
+    ae, drl = {1: (-0.02, 0.05), 0: (0.012, 0.01), -1: (0.1, 0.0)}[e]
+    return grid({"ae": ae + FIVE, "drl": np.full(5, drl)}, "off")
+
+
+def inconsistent(e: int) -> pd.DataFrame:
+    """Of no effect: unclear everywhere. Its 'opposite' is a gain everywhere, which refutes it."""
+    tables = []
+    for k, n in enumerate(BUDGETS):
+        more = {1: 0.05 * (-1) ** k, 0: 0.001, -1: 0.05}[e] + FIVE
+        for m in ("off", "on"):
+            both = condition({"drl": 0.0, "drl-mixup": more}, n, base=0.5, mixup=m)
+            tables.append(both[both.method != "none"])
+    return join(tables)
+
+
+def labelled_subset(e: int) -> pd.DataFrame:
+    return join(
+        condition({"drl": gain(e, 0.05)}, n).assign(
+            pretrained_on=lambda t: np.where(t.method == "none", "none", "labelled")
+        )
+        for n in BUDGETS
+    )
+
+
+SIMCLR_GAUSS = ("ae", "vae", "simclr-gauss")
+# By how a claim's text starts.
+TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
+    "J_DSM": prop1,
+    "information on x0": floor,
+    "each noise level": windows,
+    "the code is used": used,
+    "a code lowers the loss": no_code,
+    "uniform t: z is about strokes": strokes,
+    "uniform t: z is hardly about class": hardly_class,
+    "high-noise VDRL": separates("vdrl"),
+    "high-noise DRL": separates("drl"),
+    "denoising from high noise": swap,
+    "samples of one code": diversity,
+    "noise dial: class": dial_class,
+    "noise dial: fine detail": dial_ink,
+    "noise dial: monotone": dial_monotone,
+    "class separation by silhouette": dial_silhouette,
+    "toy set": toy,
+    "E(x0, t) runs through the dial: detail at small t, class at large t (edm": dial_along_t("edm"),
+    "E(x0, t) runs through the dial: detail at small t, class at large t (the paper": (
+        dial_along_t("std2")
+    ),
+    "a code of sigma_max alone": near,
+    "MNIST: ": beats("mnist", SIMCLR_GAUSS),
+    "Colored-MNIST: ": beats("colored-mnist", SIMCLR_GAUSS),
+    "few labels: ": beats("mnist", ("ae", "vae"), "few_shot_100_accuracy"),
+    "SimCLR with full": simclr,
+    "accuracy peaks": peak,
+    "the code holds the background": background,
+    "codes far apart": information,
+    "a trajectory tells more": trajectory,
+    "the benefit persists": another_sde,
+    "pretraining by DRL raises LaplaceNet's accuracy (fewest": fewest_labels("drl"),
+    "pretraining by VDRL raises LaplaceNet's accuracy (fewest": fewest_labels("vdrl"),
+    "pretraining by DRL raises LaplaceNet's accuracy at every number of labels (no": (
+        every_budget("drl", "off")
+    ),
+    "pretraining by DRL raises LaplaceNet's accuracy at every number of labels (with": (
+        every_budget("drl", "on")
+    ),
+    "pretraining by VDRL raises LaplaceNet's accuracy at every": every_budget("vdrl", "off"),
+    "the gain is largest": largest,
+    "with little compute": little_compute,
+    "autoencoder pretraining": no_gain,
+    "mixup inside DRL": inconsistent,
+    "DRL still helps": labelled_subset,
+}
+# That two are near, or that something goes both ways, has no opposite.
+WITHOUT_OPPOSITE = ("a code of sigma_max alone", "mixup inside DRL")
+
+
+@cache
+def table_of(start: str, e: int) -> pd.DataFrame:
+    """Made once: not to be changed in place."""
+    return TABLES[start](e)
+
+
+def claim_of(start: str) -> Claim:
+    """The one claim whose text starts so."""
+    (claim,) = (c for c in CLAIMS if c.claim.startswith(start))
+    return claim
