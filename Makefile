@@ -9,13 +9,14 @@ DATASET ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 OTHER_PYTHON = name one that is 3.11 or newer: make $(or $(MAKECMDGOALS),env) PYTHON=...
-IN_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+IN_ENV := PATH="$$PWD/$(BIN):$$PATH"
+NOTEBOOKS = $$($(BIN)/python -c 'from drlcore.experiments import EXPERIMENTS as all; print(*(f"notebooks/{name}.ipynb" for name in all))')
 
 # A backend chosen outside would take the figures out of the notebooks.
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce data test lint lab publish clean
+.PHONY: help env reproduce data test lint lab copies publish clean
 
 help:  ## this list
 	@echo "make TARGET [NAME=VALUE ...]"
@@ -40,18 +41,16 @@ $(STAMP): pyproject.toml constraints.txt
 
 # One thread a job: results do not depend on CORES, and jobs do not fight over cores.
 reproduce: env  ## train, evaluate and run every notebook; what is there already is kept
-	@$(IN_ENV) OMP_NUM_THREADS=1 snakemake --cores $(CORES) \
-		--rerun-incomplete --keep-incomplete --keep-going --rerun-triggers mtime params input --quiet host reason \
-		--config preset=$(PRESET) $(SET)
+	@$(IN_ENV) OMP_NUM_THREADS=1 python -m drlcore.batch --cores $(CORES) --config preset=$(PRESET) $(SET)
 
 data: env  ## download a data set: make data DATASET=cifar10; without DATASET, list them
 	@$(IN_ENV) python -m drlcore data $(DATASET)
 
-# The notebooks see no runs of this machine, only what is committed.
+# The notebooks see no runs of this machine, only what is committed. Yours are not tested.
 test: env  ## every test, then the committed notebooks against their outputs
 	@status=0; output=$$(mktemp -d); trap 'rm -rf "$$output"' EXIT; \
 	$(IN_ENV) python -m pytest tests --cov=drlcore --cov-report=term || status=1; \
-	$(IN_ENV) DRLCORE_OUTPUT="$$output" python -m pytest --nbval notebooks --nbval-current-env \
+	$(IN_ENV) DRLCORE_OUTPUT="$$output" python -m pytest --nbval $(NOTEBOOKS) --nbval-current-env \
 		--nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg || status=1; \
 	exit $$status
 
@@ -60,11 +59,17 @@ lint: env  ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy drlcore
 
-lab: env  ## open the notebooks in JupyterLab
-	@$(IN_ENV) jupyter lab notebooks/00_start_here.ipynb
+lab: env copies  ## open copies of the notebooks, in notebooks/mine, in JupyterLab
+	@$(IN_ENV) python -m jupyterlab notebooks/mine/00_start_here.ipynb
+
+# What a user saves is not what is committed; a copy that is deleted comes back fresh.
+copies:
+	@mkdir -p notebooks/mine
+	@for notebook in notebooks/*.ipynb; do \
+		[ -e "notebooks/mine/$${notebook##*/}" ] || cp "$$notebook" notebooks/mine/; done
 
 publish: env  ## maintainers: refresh committed notebooks and artefacts from the last laptop run
 	@$(IN_ENV) python -m drlcore publish
 
-clean:  ## remove runs and everything of preset smoke; committed results stay
-	rm -rf data/runs data/artefacts.staged data/results/smoke figures/smoke .snakemake
+clean:  ## remove runs, and results of preset smoke or other parameters; committed ones stay
+	rm -rf data/runs data/artefacts.staged data/results/smoke figures/smoke data/results/mine figures/mine .snakemake

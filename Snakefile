@@ -1,35 +1,68 @@
 # The batch run: train -> evaluate -> notebook -> figures.
-#   snakemake --cores 2 --config preset=laptop
-# Any parameter of a notebook can be set beside it: --config preset=smoke n_levels=4 steps=50
+#   python -m drlcore.batch --cores 2 --config preset=laptop
+# Any parameter of a notebook can be set beside it: --config preset=smoke n_levels=4 steps=50.
+# Then the notebooks that know one of them run, and write to folders of their own.
 # Runs are keyed by the hash of their parameters, so a changed parameter trains only what is new:
 # a job's outputs are marked 'update', which keeps those that are there when others are added.
+# Paths may hold anything: they are quoted (:q), relative, because Snakemake takes braces for
+# wildcards, and parameters are given by functions, whose values it takes as they are.
 
 import os
 
 from drlcore import paths
 from drlcore.experiments import papermill_arguments, plan
 from drlcore.figures import FIGURES, style_files
+from drlcore.publish import executed
 
+os.environ |= {
+    "DRLCORE_OUTPUT": str(paths.output()),
+    "DRLCORE_ARTEFACTS": str(paths.runs()),  # compute everything; committed results do not count
+    "DRLCORE_REFERENCE": "1",  # see Experiment.place
+}
 ASKED = plan(config)
-PRESET = config.get("preset", "laptop")
+ASKED = {n: e for n, e in ASKED.items() if e.place != e.preset} or ASKED
+PLACES = list(dict.fromkeys(experiment.place for experiment in ASKED.values()))
 ROOT = paths.root()
-RUNS, FIGURE_FOLDER = paths.runs(), paths.figures(PRESET)
-os.environ["DRLCORE_ARTEFACTS"] = str(RUNS)  # compute everything; committed results do not count
-RESULTS, EXECUTED = paths.results(PRESET), paths.runs() / "notebooks" / PRESET
+
+
+def here(path):
+    return os.path.relpath(path)
+
+
+def stored(file):
+    """A run's file, named as <key>/<file>."""
+    return here(paths.runs() / file)
 
 
 def weights(run):
-    return RUNS / run.key / "weights.safetensors"
+    return stored(f"{run.key}/weights.safetensors")
 
 
-def figures(notebook):
-    return [FIGURE_FOLDER / f"{f}.{end}" for f in FIGURES[notebook] for end in ("png", "pdf")]
+def tables(experiment, names):
+    return [here(paths.results(experiment.place) / f"{name}.csv") for name in names]
+
+
+def figures(place, notebooks):
+    folder = paths.figures(place)
+    names = [name for notebook in notebooks for name in FIGURES[notebook]]
+    return [here(folder / f"{name}.{end}") for name in names for end in ("png", "pdf")]
+
+
+def as_it_is(value):
+    return lambda wildcards: value
+
+
+def said(text):
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+manifests = [here(paths.figures(place) / "manifest.csv") for place in PLACES]
 
 
 rule all:
     input:
-        FIGURE_FOLDER / "manifest.csv",
-        [EXECUTED / f"{notebook}.ipynb" for notebook in ASKED],
+        manifests,
+        [here(executed(e.place, notebook)) for notebook, e in ASKED.items()],
 
 
 trained, evaluated = set(), set()  # what a rule makes already: notebooks share runs
@@ -48,11 +81,11 @@ for notebook, experiment in ASKED.items():
             output:
                 update([weights(run) for run in batch]),
             params:
-                parameters=experiment.model_dump_json(),
-                names=" ".join(run.key for run in batch),
+                parameters=as_it_is(experiment.model_dump_json()),
+                names=[run.key for run in batch],
                 notebook=notebook,
             message:
-                f"train {batch[0].title}" + (f" and {len(batch) - 1} more" if batch[1:] else "")
+                said(f"train {batch[0].title}" + (f" and {len(batch) - 1} more" if batch[1:] else ""))
             shell:
                 "TQDM_MININTERVAL=30 python -m drlcore train {params.notebook} {params.parameters:q} {params.names}"
 
@@ -68,10 +101,10 @@ for notebook, experiment in ASKED.items():
             input:
                 list({weights(p.run) for p in batch}),
             output:
-                update([RUNS / p.name for p in batch]),
+                update([stored(p.name) for p in batch]),
             params:
-                parameters=experiment.model_dump_json(),
-                names=" ".join(p.name for p in batch),
+                parameters=as_it_is(experiment.model_dump_json()),
+                names=[p.name for p in batch],
                 notebook=notebook,
             message:
                 f"evaluate {len(batch)} products of {notebook}"
@@ -82,34 +115,39 @@ for notebook, experiment in ASKED.items():
         name:
             f"notebook_{notebook}"
         input:
-            notebook=ROOT / "notebooks" / f"{notebook}.ipynb",
-            style=style_files(notebook),
-            judges=sorted((ROOT / "drlcore" / "claims").glob("*.py")),
+            notebook=here(ROOT / "notebooks" / f"{notebook}.ipynb"),
+            style=[here(path) for path in style_files(notebook)],
+            judges=[here(path) for path in sorted((ROOT / "drlcore" / "claims").glob("*.py"))],
             weights=[weights(run) for run in experiment.runs()],
-            products=[RUNS / p.name for p in experiment.products()],
-            tables=[RESULTS / f"{name}.csv" for name in experiment.reads],
+            products=[stored(p.name) for p in experiment.products()],
+            tables=tables(experiment, experiment.reads),
         output:
-            EXECUTED / f"{notebook}.ipynb",
-            [RESULTS / f"{name}.csv" for name in experiment.writes],
-            figures(notebook),
+            here(executed(experiment.place, notebook)),
+            tables(experiment, experiment.writes),
+            figures(experiment.place, [notebook]),
         params:
-            folder=ROOT / "notebooks",
-            arguments=papermill_arguments(experiment),
+            folder=as_it_is(here(ROOT / "notebooks")),
+            arguments=as_it_is(papermill_arguments(experiment)),
         message:
             f"notebook {notebook}"
         shell:
-            "papermill --cwd {params.folder} --no-progress-bar --log-level WARNING "
-            "{input.notebook} {output[0]} {params.arguments}"
+            "python -m papermill --cwd {params.folder:q} --no-progress-bar --log-level WARNING "
+            "{input.notebook:q} {output[0]:q} {params.arguments}"
 
 
-rule manifest:
-    input:
-        [f for notebook in ASKED for f in figures(notebook)],
-    output:
-        FIGURE_FOLDER / "manifest.csv",
-    params:
-        preset=PRESET,
-    message:
-        "list the figures"
-    shell:
-        "python -m drlcore manifest {params.preset}"
+for number, place in enumerate(PLACES):
+    notebooks = [notebook for notebook, e in ASKED.items() if e.place == place]
+
+    rule:
+        name:
+            f"manifest_{number}"
+        input:
+            figures(place, notebooks),
+        output:
+            manifests[number],
+        params:
+            place=place,
+        message:
+            f"list the figures of {place}"
+        shell:
+            "python -m drlcore manifest {params.place}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from drlcore.datasets import DATASETS, available
 from drlcore.download import download
@@ -23,23 +25,23 @@ def main(arguments: list[str] | None = None) -> int:
         step.add_argument("notebook", choices=sorted(EXPERIMENTS))
         step.add_argument("parameters", help="resolved parameters of the experiment, as JSON")
         step.add_argument("names", nargs="+", help=asked_for)
-    manifest = steps.add_parser("manifest", help="list the figures of a preset")
-    manifest.add_argument("preset")
+    manifest = steps.add_parser("manifest", help="list the figures of a folder")
+    manifest.add_argument("place", help="a preset, or a folder of mine/")
     steps.add_parser("publish", help="commit-ready copies of the last laptop run")
     data = steps.add_parser("data", help="download a data set; without a name, list them")
     data.add_argument("dataset", nargs="?", choices=DATASETS)
     asked = parser.parse_args(arguments)
     try:
         if asked.step == "manifest":
-            print(f"{len(write_manifest(asked.preset))} figures listed")
+            print(f"{len(write_manifest(asked.place))} figures listed")
         elif asked.step == "publish":
             publish()
         elif asked.step == "data":
             _data(asked.dataset)
         else:
             experiment = EXPERIMENTS[asked.notebook].from_json(asked.parameters)
-            _do(asked.step, experiment, set(asked.names))
-    except (ArtefactError, DataError, ParameterError, TrainingError) as error:
+            _do(asked.step, experiment, asked.names)
+    except (ArtefactError, DataError, ParameterError, TrainingError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
@@ -52,15 +54,20 @@ def _data(name: str | None) -> None:
         print(f"{each:15}{'here' if available(each) else 'absent'}")
 
 
-def _do(step: str, experiment: Experiment, names: set[str]) -> None:
+def _do(step: str, experiment: Experiment, names: list[str]) -> None:
+    """Train the runs or compute the products of those names, in the experiment's order."""
+    steps: dict[str, Callable[[], object]]
     if step == "train":
-        for run in experiment.runs():
-            if run.key in names:
-                load_or_train(run)
+        steps = {run.key: partial(load_or_train, run) for run in experiment.runs()}
     else:
-        for product in experiment.products():
-            if product.name in names:
-                product.load()
+        steps = {product.name: product.load for product in experiment.products()}
+    if unknown := [name for name in names if name not in steps]:
+        raise ParameterError(
+            f"{experiment.notebook} with these parameters has no {unknown[0]!r} to {step}"
+        )
+    for name, do in steps.items():
+        if name in names:
+            do()
 
 
 if __name__ == "__main__":

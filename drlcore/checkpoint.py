@@ -157,7 +157,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tenso
 def save_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON with sorted keys, atomically."""
     text = json.dumps(values, indent=1, sort_keys=True) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text))
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def file_sha256(path: Path) -> str:

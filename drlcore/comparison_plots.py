@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -105,6 +106,52 @@ def code_curves(
             ax.set(xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
             ax.set_title(f"σ = {sigma[i]:.2g}")
     return figure
+
+
+def against_steps(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
+    """Each metric against training steps, for the autoencoder and each way to train DRL.
+
+    Mean and standard deviation over seeds; the untrained encoder, without steps, as a level line.
+
+    Args:
+        table: test rows of ``results.of_end``.
+        metrics: one panel each.
+    """
+    figure, axes = plt.subplots(
+        1, len(metrics), figsize=(2.5 * len(metrics) + 1.6, 2.5), squeeze=False
+    )
+    lengths = sorted(set(table.steps[table.method != "random"]))
+    ways = table[table.method == "drl"][["weighting", "adam_epsilon"]].drop_duplicates()
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        rows = table[table.metric == metric]
+        _level(ax, rows[rows.method == "random"], METHOD_COLOURS["random"], "untrained")
+        _by_steps(ax, rows[rows.method == "ae"], color=METHOD_COLOURS["ae"], label="ae")
+        for way, style in zip(ways.itertuples(index=False), _WAYS[: len(ways)], strict=True):
+            of_way = rows[(rows.weighting == way.weighting) & (rows.method == "drl")]
+            _by_steps(
+                ax, of_way[of_way.adam_epsilon == way.adam_epsilon],
+                label=f"drl, λ: {way.weighting}, ε = {way.adam_epsilon:g}", **style,
+            )  # fmt: skip
+        ax.set(title=_label(metric), xlabel="training steps", xscale="log")
+        ax.set_xticks(lengths, [f"{steps:.0f}" for steps in lengths])
+        ax.minorticks_off()
+        ax.set_ylabel("on test images" if ax is axes[0, 0] else "")
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
+    return figure
+
+
+_WAYS: tuple[dict[str, Any], ...] = (
+    {"color": "C3"},
+    {"color": "C3", "ls": ":"},
+    {"color": "C1"},
+)
+
+
+def _by_steps(ax: Axes, rows: pd.DataFrame, **style: Any) -> None:
+    if len(rows):
+        sns.lineplot(
+            rows, x="steps", y="value", ax=ax, marker="o", errorbar="sd", legend=False, **style
+        )
 
 
 def comparison_bars(table: pd.DataFrame) -> Figure:

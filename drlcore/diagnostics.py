@@ -1,49 +1,118 @@
-"""Is the code used? What z is worth to the score network at each noise level."""
+"""Is the code used, and for what? What z is worth to the score network at each noise level.
+
+That a detail can be read from z does not say that the score network uses it: an encoder passes on
+much that nobody asked it for. A detail counts as held where it is readable (by a probe, above an
+untrained encoder) and paid for: where the loss rises when z is replaced by the code of another
+image, and rises less when that image is alike in this detail.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from drlcore.datasets import load_dataset
 from drlcore.loss import code_of, score_error
-from drlcore.model import EncoderModel, with_score_network
+from drlcore.model import EncoderModel, RepresentationModel, with_score_network
 from drlcore.run import RunParameters
 
 USAGE_LEVELS = 12
-USAGE_IMAGES = 1000
+# Denoised images behind one code's losses, all levels together. At a single level the share that a
+# detail keeps (see ``paid_for``) is then known to 0.02 wherever z is worth a few per cent.
+USAGE_DENOISED = 24_000
+WORTH = 0.01  # what z is worth at least for its parts to be told from chance
+_BATCH = 1000
 
 
 @torch.no_grad()
 def code_usage(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
-    """Loss with z, with another image's z, and with one constant z, at noise levels of the range.
+    """Loss with z and with what is put in its place, at noise levels of the training window.
 
-    Columns ``sigma``, ``z`` (``own``, ``shuffled``, ``constant``) and ``loss``, the mean over
-    validation images of ||D - x0||^2 / (d sigma^2), which is the unpenalised objective. All three
-    see the same xt. A code that is not used gives three equal losses. The constant is the mean
-    code. For where the gradient enters the encoder see the columns of the training history.
+    Columns ``sigma``, ``z`` and ``loss``, the mean over validation images of
+    ||D - x0||^2 / (d sigma^2), which is the unpenalised objective. ``z`` is
+
+    ``own``: the image's code, the mean if it is probabilistic;
+    ``shuffled``: the code of another image;
+    ``constant``: the mean code;
+    ``interpolated``: halfway between own and shuffled;
+    ``same_class``: the code of another image of its class;
+    ``same_<factor>``: of the image nearest to it in this factor (``same_ink``: total ink), which
+    for a factor of whole numbers is another one of equal value.
+
+    All of them see the same xt. A code that is not used gives equal losses. A run at a single level
+    is looked at there, the others at ``USAGE_LEVELS``, evenly spaced in log sigma, on as many
+    images of each level as make ``USAGE_DENOISED`` in all (``run.train_images`` if that is less);
+    where the validation images are fewer they come again, with new noise and new other images. For
+    where the gradient enters the encoder see the columns of the training history.
 
     Raises:
         ParameterError: the method has no score network.
     """
     diffusion = with_score_network(model)
-    dataset = load_dataset(run.dataset)
-    x0, y = dataset.validation.x[:USAGE_IMAGES], dataset.validation.y[:USAGE_IMAGES]
+    part = load_dataset(run.dataset).validation
     device = next(model.parameters()).device
-    x0, y = x0.to(device), y.to(device)
-    generator = torch.Generator().manual_seed(run.seed)
     low, high = run.noise.window
-    if run.noise.t_sampler == "single":
-        low, high = run.noise.sigma_min, run.noise.sigma_max
+    levels = np.geomspace(low, high, USAGE_LEVELS) if low < high else np.array([low])
+    wanted = max(2, min(USAGE_DENOISED, run.train_images or USAGE_DENOISED) // len(levels))
+    n = min(wanted, len(part.x))
+    x0, y = part.x[:n].to(device), part.y[:n].to(device)
+    alike = {"shuffled": np.zeros(n), "same_class": part.y[:n].numpy()}
+    alike |= {f"same_{name}": np.asarray(v)[:n] for name, v in part.factors.items()}
+    noises = torch.Generator().manual_seed(run.seed)
+    rng = np.random.default_rng(run.seed)
     rows = []
-    for sigma in np.geomspace(low, high, USAGE_LEVELS):
-        t = model.sde.t(torch.full((len(x0),), float(sigma))).to(device)
-        noise = torch.randn(x0.shape, generator=generator).to(device)
-        xt = model.sde.perturb(x0, t, noise)
+    for sigma in levels:
+        t = model.sde.t(torch.full((n,), float(sigma))).to(device)
         z = code_of(diffusion, x0, y, t, run.method).mean
-        other = z[torch.randperm(len(z), generator=generator).to(device)]
-        for name, code in (("own", z), ("shuffled", other), ("constant", z.mean(0).expand_as(z))):
-            loss = score_error(diffusion, x0, xt, t, code).mean()
-            rows.append((float(f"{sigma:.4g}"), name, float(loss)))
+        draws = []
+        for _ in range(wanted // n):
+            xt = model.sde.perturb(x0, t, torch.randn(x0.shape, generator=noises).to(device))
+            codes = {"own": z, "constant": z.mean(0).expand_as(z)}
+            codes |= {name: z[another(of, rng).to(device)] for name, of in alike.items()}
+            codes["interpolated"] = (z + codes["shuffled"]) / 2
+            draws.append({name: _loss(diffusion, x0, xt, t, code) for name, code in codes.items()})
+        of_codes = pd.DataFrame(draws).mean()
+        rows += [(float(f"{sigma:.4g}"), name, loss) for name, loss in of_codes.items()]
     return pd.DataFrame(rows, columns=["sigma", "z", "loss"])
+
+
+def paid_for(used: pd.DataFrame) -> pd.DataFrame:
+    """What the loss pays z for: from a table of ``code_usage``, one row for each level.
+
+    ``worth``: 1 - own / shuffled, the share of the loss that the right code saves against another
+    image's; 0 where it is not used.
+    ``kept_<detail>``, for each ``same_<detail>``: (shuffled - same) / (shuffled - own), the share
+    of this saving that is left when only this detail of the code is right: 0 for a detail that z
+    is not used for, 1 for the only one it is used for. Details that go together (ink and class)
+    have their shares together, and a code that is wrong in all else costs the image something
+    too, so shares need not sum to 1 and may be negative. nan where z is worth less than 0.01:
+    there is nothing to share.
+    """
+    loss = used.pivot(index="sigma", columns="z", values="loss")
+    saved = loss["shuffled"] - loss["own"]
+    worth = saved / loss["shuffled"]
+    paid = {"worth": worth}
+    for name in loss.columns[loss.columns.str.startswith("same_")]:
+        kept = (loss["shuffled"] - loss[name]) / saved
+        paid["kept_" + name.removeprefix("same_")] = kept.where(worth >= WORTH)
+    return pd.DataFrame(paid)
+
+
+def _loss(model: RepresentationModel, x0: Tensor, xt: Tensor, t: Tensor, code: Tensor) -> float:
+    batches = zip(*(each.split(_BATCH) for each in (x0, xt, t, code)), strict=True)
+    return float(torch.cat([score_error(model, *batch) for batch in batches]).mean())
+
+
+def another(values: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """For each of ``values``, (N,), the index of another one: an equal one by chance, or nearest.
+
+    A value that is alone (N = 1) has itself.
+    """
+    order = np.lexsort((rng.random(len(values)), values))
+    gaps = np.diff(values[order].astype(float), prepend=-np.inf, append=np.inf)
+    step = np.where(gaps[1:] <= gaps[:-1], 1, -1)  # to the next or the one before
+    chosen = np.empty(len(values), dtype=np.int64)
+    chosen[order] = order[(np.arange(len(values)) + step) % len(values)]
+    return torch.from_numpy(chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from drlcore.trajectory import codes_over_time, time_grid, trajectories
 from drlcore.trajectory_probes import ablate_times, attention_over_time, probe_trajectory
 
 CURVE_IMAGES = 1000
+DEFAULT = ProbeTraining()
 
 
 class Protocol(Parameters):
@@ -32,11 +33,14 @@ class Protocol(Parameters):
     Attributes:
         n_times: encoder times, evenly spaced in t over the noise range.
         images: probes are fitted on the first so many training images; None for all.
-        epochs: of the MLP, the GRU and the transformer.
+        epochs: of the MLP, the GRU and the transformer, whatever their settings below say.
         n_labels: budgets of the few-shot classifier; one that a data set cannot fill with as many
             of each class gives no row there. Where none can be, the largest below the first.
         draws: label draws of each budget.
         ablated: how many times, evenly spaced, are hidden and shown alone.
+        single: how the MLP at each time is trained.
+        whole: how the GRU and the transformer of all times are.
+        masked: how the one-iteration transformers behind attention and ablation are.
     """
 
     n_times: int = Field(ge=2)
@@ -45,10 +49,15 @@ class Protocol(Parameters):
     n_labels: tuple[Annotated[int, Field(ge=1)], ...]
     draws: int = Field(ge=1)
     ablated: int = Field(ge=2)
+    # Left out of the dump at their default, so that products older than they are keep their names.
+    single: ProbeTraining = Field(default=DEFAULT, exclude_if=lambda given: given == DEFAULT)
+    whole: ProbeTraining = Field(default=DEFAULT, exclude_if=lambda given: given == DEFAULT)
+    masked: ProbeTraining = Field(default=DEFAULT, exclude_if=lambda given: given == DEFAULT)
 
-    @property
-    def training(self) -> ProbeTraining:
-        return ProbeTraining(epochs=self.epochs)
+    def training(self, of: Literal["single", "whole", "masked"]) -> ProbeTraining:
+        """How the probes ``of`` single times, the whole or a masked trajectory are trained."""
+        settings: ProbeTraining = getattr(self, of)
+        return settings.updated(epochs=self.epochs)
 
 
 def probe_single_times(run: RunParameters, model: EncoderModel, protocol: Protocol) -> pd.DataFrame:
@@ -57,7 +66,7 @@ def probe_single_times(run: RunParameters, model: EncoderModel, protocol: Protoc
     Columns t, sigma, split, metric, value; ``few_shot_<n>_accuracy`` is the mean over draws.
     """
     codes = trajectories(model, load_dataset(run.dataset), protocol.n_times, protocol.images)
-    tables = [probe_times(codes, run.seed, settings=protocol.training)]
+    tables = [probe_times(codes, run.seed, settings=protocol.training("single"))]
     for n in _budgets(codes.train.y, protocol.n_labels):
         shots = few_shot(codes, n, protocol.draws, run.seed)
         mean = shots.groupby(["t", "sigma", "split"], as_index=False).value.mean()
@@ -90,9 +99,10 @@ def probe_whole_trajectory(
     codes = trajectories(model, load_dataset(run.dataset), protocol.n_times, protocol.images)
     last = protocol.n_times - 1
     times = sorted({round(i * last / (protocol.ablated - 1)) for i in range(protocol.ablated)})
-    whole = probe_trajectory(codes, run.seed, settings=protocol.training)
-    attention = attention_over_time(codes, run.seed, protocol.training)
-    ablated = ablate_times(codes, run.seed, times, settings=protocol.training)
+    masked = protocol.training("masked")
+    whole = probe_trajectory(codes, run.seed, settings=protocol.training("whole"))
+    attention = attention_over_time(codes, run.seed, masked)
+    ablated = ablate_times(codes, run.seed, times, settings=masked)
     ablated["metric"] = "ablation_" + ablated.metric
     return pd.concat([whole, attention, ablated], ignore_index=True)
 

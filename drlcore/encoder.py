@@ -37,18 +37,21 @@ class CodeHead(nn.Module):
         features: width of the input, shape (B, features).
         latent_dim: size of z.
         probabilistic: whether the code carries a variance (VDRL).
+        logvar_offset: added to the log variances, so that they start near it.
     """
 
-    def __init__(self, features: int, latent_dim: int, probabilistic: bool) -> None:
+    def __init__(
+        self, features: int, latent_dim: int, probabilistic: bool, logvar_offset: float = 0.0
+    ) -> None:
         super().__init__()
-        self.probabilistic = probabilistic
+        self.probabilistic, self.logvar_offset = probabilistic, logvar_offset
         self.linear = nn.Linear(features, latent_dim * (2 if probabilistic else 1))
 
     def forward(self, h: Tensor) -> Code:
         if not self.probabilistic:
             return Code(self.linear(h))
         mean, logvar = self.linear(h).chunk(2, dim=1)
-        return Code(mean, logvar)
+        return Code(mean, logvar + self.logvar_offset)
 
 
 class Encoder(nn.Module):

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from drlcore import paths
-from drlcore.checkpoint import code_version, file_sha256, write_atomically
+from drlcore.checkpoint import file_sha256, write_atomically
 from drlcore.datasets import load_dataset
+from drlcore.errors import ArtefactError, DataError
 from drlcore.experiments import Experiment
 from drlcore.products import Product
 
@@ -52,6 +54,7 @@ FIGURES: dict[str, dict[str, str]] = {
     "06_code_as_a_curve": {
         "code_curves": "trajectories t -> E(x0, t) in the plane, and the codes at four times",
         "curve_over_time": "class and detail along the curve",
+        "prop2_steps": "Prop. 2, the end of the curve against an autoencoder by training length",
     },
     "07_downstream": {
         "downstream_over_time": "ICML downstream figure: accuracy by encoder time, all methods",
@@ -81,7 +84,9 @@ def save_figure(
     inputs: Sequence[Product[Any]] = (),
     result: str | None = None,
 ) -> None:
-    """Write ``figures/<preset>/<name>.png`` and ``.pdf`` with their origin in the metadata.
+    """Write ``figures/<place>/<name>.png`` and ``.pdf`` with their origin in the metadata.
+
+    The origin is what the picture is made of, and no commit: drawn again it is the same file.
 
     Args:
         name: one of ``FIGURES`` of the experiment's notebook.
@@ -96,8 +101,8 @@ def save_figure(
     runs = [product.run for product in inputs]
     read = {product.name: product.sha256 for product in inputs}
     if result is not None:
-        table = paths.results(experiment.preset) / f"{result}.csv"
-        read[f"results/{experiment.preset}/{result}.csv"] = file_sha256(table)
+        table = paths.results(experiment.place) / f"{result}.csv"
+        read[f"results/{experiment.place}/{result}.csv"] = file_sha256(table)
     dataset = getattr(experiment, "asked", [getattr(experiment, "dataset", "toy")])[0]
     seeds = sorted({run.seed for run in runs} | {getattr(experiment, "seed", 0)})
     origin = {
@@ -109,11 +114,11 @@ def save_figure(
         "seeds": list(getattr(experiment, "seeds", seeds)),
         "dataset": dataset,
         "data_checksum": load_dataset(dataset).checksum,
-        "version": code_version(),
+        "version": version("drlcore"),
         "inputs": read,
     }
     text = json.dumps(origin, sort_keys=True)
-    path = paths.figures(experiment.preset) / f"{name}.png"
+    path = paths.figures(experiment.place) / f"{name}.png"
     with mpl.rc_context({"svg.hashsalt": name}):
         write_atomically(
             path,
@@ -132,8 +137,10 @@ def save_figure(
 
 
 def origin_of(path: Path) -> dict[str, Any]:
-    """The origin stored in a PNG. Raises KeyError if it was not written by ``save_figure``."""
+    """The origin stored in a PNG. Raises ArtefactError if ``save_figure`` did not write it."""
     with Image.open(path) as image:
+        if METADATA_KEY not in image.info:
+            raise ArtefactError(f"{path} does not say where it is from; take it away")
         return dict(json.loads(image.info[METADATA_KEY]))
 
 
@@ -142,7 +149,7 @@ def source_fingerprint(notebook: str) -> str:
 
     The parameters cell is left out; its values are in the metadata as resolved.
     """
-    code = _code(notebook) + [path.read_text() for path in style_files(notebook)]
+    code = _code(notebook) + [path.read_text(encoding="utf-8") for path in style_files(notebook)]
     return hashlib.sha256("\n".join(code).encode()).hexdigest()[:12]
 
 
@@ -159,13 +166,17 @@ def style_files(notebook: str) -> list[Path]:
         path = here / f"{left.pop()}.py"
         if path not in found:
             found.add(path)
-            left |= _imported_plots(path.read_text())
+            left |= _imported_plots(path.read_text(encoding="utf-8"))
     return sorted(found | {here / "plotting.py", here / "drl.mplstyle"})
 
 
 def _code(notebook: str) -> list[str]:
-    """The code cells of a notebook but the parameters."""
-    cells = nbformat.read(paths.root() / "notebooks" / f"{notebook}.ipynb", as_version=4).cells
+    """The code cells of a notebook but the parameters; none where only the package is."""
+    try:
+        path = paths.root() / "notebooks" / f"{notebook}.ipynb"
+    except DataError:
+        return []
+    cells = nbformat.read(path, as_version=4).cells
     return [
         cell.source
         for cell in cells
@@ -187,11 +198,17 @@ def _imported_plots(code: str) -> set[str]:
     return {match[1] for match in plots if match}
 
 
-def write_manifest(preset: str) -> pd.DataFrame:
-    """List every PNG of ``figures/<preset>`` with its origin in ``manifest.csv`` beside them."""
-    folder = paths.figures(preset)
+def write_manifest(place: str) -> pd.DataFrame:
+    """List the figures of ``figures/<place>`` with their origin in ``manifest.csv`` beside them.
+
+    Raises:
+        ArtefactError: there are none.
+        ParameterError: a place outside ``figures``.
+    """
+    folder = paths.figures(place)
+    names = {f"{name}.png" for shown in FIGURES.values() for name in shown}
     rows = []
-    for path in sorted(folder.glob("*.png")):
+    for path in sorted(path for path in folder.glob("*.png") if path.name in names):
         origin = origin_of(path)
         rows.append(
             {
@@ -205,6 +222,8 @@ def write_manifest(preset: str) -> pd.DataFrame:
                 "inputs": len(origin["inputs"]),
             }
         )
+    if not rows:
+        raise ArtefactError(f"no figures in {folder}")
     manifest = pd.DataFrame(rows)
     write_atomically(folder / MANIFEST, lambda temporary: manifest.to_csv(temporary, index=False))
     return manifest

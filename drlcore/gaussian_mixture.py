@@ -190,12 +190,15 @@ class Prop1:
         constant: E std^2 |grad log p_0t - grad log p_t|^2, which no score can lower.
         esm: E std^2 |s - grad log p_t|^2, what training ought to see.
         error: dsm - constant - esm on the same draws: the cross-term, zero in expectation.
+        error_without_constant: dsm - esm on the same draws: the control, the error of a Prop. 1
+            that had no constant; its expectation is the constant.
     """
 
     dsm: Estimate
     constant: Estimate
     esm: Estimate
     error: Estimate
+    error_without_constant: Estimate
 
 
 def prop1_terms(
@@ -231,7 +234,8 @@ def prop1_terms(
     dsm = weight * ((s - kernel) ** 2).mean(dim=1)
     constant = weight * ((kernel - optimal) ** 2).mean(dim=1)
     esm = weight * ((s - optimal) ** 2).mean(dim=1)
-    return Prop1(*(_estimate(term) for term in (dsm, constant, esm, dsm - constant - esm)))
+    terms = (dsm, constant, esm, dsm - constant - esm, dsm - esm)
+    return Prop1(*(_estimate(term) for term in terms))
 
 
 def floor(

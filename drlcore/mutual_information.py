@@ -5,7 +5,7 @@ I(z_i; z_j) / sqrt(I(z_i; z_i) I(z_j; z_j)) has no value; an estimate of it meas
 (the authors' network, MINE, returns whatever bound it can express). Here codes are read with
 independent Gaussian noise of a stated size, after Goldfeld et al. (2019, "Estimating information
 flow in deep neural networks"), which makes every term finite, I(z_i; z_i) too: what two readings
-of the same code share.
+of the same code share. The preset ``paper`` uses this estimate too, not MINE.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from drlcore.errors import DataError, ParameterError
 
 RESOLUTION = 0.2
 SAMPLES = 2000
-COLUMNS = ["t_i", "t_j", "sigma_i", "sigma_j", "mi", "mi_leave_one_out", "mi_plug_in", "nmi"]
+TRUSTED = 0.1
+"""Largest share of the estimate that its bias may be, see ``MutualInformation.trusted``."""
+
+ESTIMATES = ["mi", "mi_leave_one_out", "mi_plug_in", "mi_bias"]
+COLUMNS = ["t_i", "t_j", "sigma_i", "sigma_j", *ESTIMATES, "nmi"]
 
 Array = NDArray[np.float64]
 
@@ -33,11 +37,25 @@ class MutualInformation:
         value: mean of the two below, whose leading biases are opposite and equal.
         leave_one_out: from densities without the reading's own code; too low where they differ.
         plug_in: from densities with it; too high where they differ.
+        bias: ``value`` of the same codes with their pairs broken by a permutation, where the answer
+            is 0. So much is wrong where dependence is weak, and less of it where it is strong.
     """
 
     value: float
     leave_one_out: float
     plug_in: float
+    bias: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether ``bias`` is within a tenth of ``value``, and the two estimates within all of it.
+
+        Gaussians of 1 to 32 equal directions that pass, at N = 1,000 and 2,000, are within 10 % of
+        the closed form. No estimate near 0 passes: of codes that share nothing, ``value`` is
+        ``bias``.
+        """
+        apart = self.plug_in - self.leave_one_out
+        return abs(self.bias) <= TRUSTED * self.value and apart <= self.value
 
 
 def mutual_information(
@@ -56,7 +74,13 @@ def mutual_information(
     log p by V/2N (Jensen); with it there is a gain V/N on top: the two err by -V/2N and +V/2N,
     and their mean by neither. How far they lie apart says how much was corrected: it grows with
     the number of directions above the noise, and with finer resolution. Where it exceeds
-    ``value``, only the range between the two is known; raise ``resolution`` or N. At the default
+    ``value``, only the range between the two is known; raise ``resolution`` or N.
+
+    Beyond the leading order the mean is biased too: in many directions codes seem to share what
+    they do not. ``bias`` says how much that is where dependence is weak. For N = 2,000 Gaussians of
+    32 equal directions correlated by 0.5 the closed form is 0.79, ``value`` 1.5 and ``bias`` 1.0.
+    It is not subtracted: strong dependence does not have it. For 32 equal codes the closed form is
+    3.42 and ``value`` 3.35. At the default
     resolution, 5,000 codes and Gaussians of up to 4 equal directions, ``value`` is within 5 % of
     the closed form (N = 2,000: 8 %) from 0.2 nats on; independent codes of 4 directions come out
     at -0.08 nats or nearer to 0.
@@ -65,7 +89,7 @@ def mutual_information(
         x: codes, shape (N, d), N >= 2.
         y: codes of the same images, shape (N, d').
         resolution: standard deviation of the noise in each coordinate over the spread, > 0.
-        seed: of the noise.
+        seed: of the noise and the permutation.
 
     Returns:
         The estimate; 0 if either is the same point for all images.
@@ -75,7 +99,7 @@ def mutual_information(
         DataError: other shapes, or values that are not finite.
     """
     first, second = _read(x, y, resolution, seed)
-    return _estimate(first, second)
+    return _estimate(first, second, _broken(len(x), seed))
 
 
 def mutual_information_over_time(
@@ -96,8 +120,8 @@ def mutual_information_over_time(
         samples: the first so many images are read; cost and memory grow with the square.
 
     Returns:
-        One row for each ordered pair: t_i, t_j, sigma_i, sigma_j; mi, mi_leave_one_out, mi_plug_in
-        in nats, see ``MutualInformation``; nmi = mi_ij / sqrt(mi_ii mi_jj), nan where a
+        One row for each ordered pair: t_i, t_j, sigma_i, sigma_j; mi, mi_leave_one_out, mi_plug_in,
+        mi_bias in nats, see ``MutualInformation``; nmi = mi_ij / sqrt(mi_ii mi_jj), nan where a
         code is one point.
 
     Raises:
@@ -110,8 +134,11 @@ def mutual_information_over_time(
         )
     n = len(t)
     readings = [_read(codes, codes, resolution, seed) for codes in z[:, :samples]]
+    broken = _broken(len(z[0, :samples]), seed)
     pairs = {
-        (i, j): _estimate(readings[i][0], readings[j][1]) for i in range(n) for j in range(i, n)
+        (i, j): _estimate(readings[i][0], readings[j][1], broken)
+        for i in range(n)
+        for j in range(i, n)
     }
     rows = []
     for i in range(n):
@@ -119,7 +146,7 @@ def mutual_information_over_time(
             found = pairs[min(i, j), max(i, j)]
             scale = np.sqrt(pairs[i, i].value * pairs[j, j].value)
             nmi = found.value / scale if scale > 0 else np.nan
-            estimates = (found.value, found.leave_one_out, found.plug_in)
+            estimates = (found.value, found.leave_one_out, found.plug_in, found.bias)
             rows.append((t[i], t[j], sigma[i], sigma[j], *estimates, nmi))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -159,17 +186,30 @@ def _read(
     return readings[0], readings[1]
 
 
-def _estimate(x: _Readings, y: _Readings) -> MutualInformation:
+def _broken(n: int, seed: int) -> NDArray[np.intp]:
+    """A permutation of n codes, from a stream that is not the noise's."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,))).permutation(n)
+
+
+def _estimate(x: _Readings, y: _Readings, broken: NDArray[np.intp]) -> MutualInformation:
     if x.constant or y.constant:
-        return MutualInformation(0.0, 0.0, 0.0)
+        return MutualInformation(0.0, 0.0, 0.0, 0.0)
     log_x, log_y = x.log_kernel(), y.log_kernel()
     n = len(log_x)
-    parts = [_log_sums(log) for log in (log_x + log_y, log_x, log_y)]
-    leave_one_out, plug_in = (
-        float(np.mean(joint - a - b) + np.log(count))
-        for joint, a, b, count in zip(*parts, (n - 1, n), strict=True)
-    )
-    return MutualInformation((leave_one_out + plug_in) / 2, leave_one_out, plug_in)
+    marginals = _log_sums(log_x), _log_sums(log_y)
+
+    def of(log_joint: NDArray[np.float32]) -> tuple[float, float]:
+        parts = (_log_sums(log_joint), *marginals)
+        leave_one_out, plug_in = (
+            float(np.mean(joint - a - b) + np.log(count))
+            for joint, a, b, count in zip(*parts, (n - 1, n), strict=True)
+        )
+        return leave_one_out, plug_in
+
+    leave_one_out, plug_in = of(log_x + log_y)
+    # A mean over all readings does not see the order of one marginal's: only the joint changes.
+    bias = sum(of(log_x + log_y[np.ix_(broken, broken)])) / 2
+    return MutualInformation((leave_one_out + plug_in) / 2, leave_one_out, plug_in, bias)
 
 
 def _log_sums(log: NDArray[np.float32]) -> tuple[Array, Array]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from itertools import pairwise
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -12,6 +13,13 @@ from torch import Tensor
 from drlcore.parameters import Parameters
 
 TSampler = Literal["uniform_t", "uniform_sigma", "single", "interval", "lognormal"]
+
+# What float32 can carry in x0 + sigma * noise: its rounding (6e-8 of values of size 1) is 1 % of
+# the noise at the lower end, and a grey level of an 8-bit image (2/255) at the upper one.
+Sigma = Annotated[float, Field(ge=1e-5, le=1e5)]
+# Smallest sigma_max / sigma_min: below it a grid of 100 levels has equal ones in six digits, which
+# is what names and figures show of them.
+NARROWEST = 1.01
 
 
 class NoiseRange(Parameters):
@@ -24,11 +32,16 @@ class NoiseRange(Parameters):
     ``sigma`` is the standard deviation of the noise relative to the clean image,
     sigma(t) = std(t) / mean_coefficient(t), in data units (images lie in [-1, 1]). For the VE SDE
     this is the paper's sigma(t); for VP and sub-VP it is the same noise-to-signal ratio, so that
-    one range means the same under every SDE.
+    one range means the same under every SDE; ``sde.released_range`` is the range that the authors'
+    own clock runs over instead.
+
+    Relative to the images the same sigma is more noise here than in the authors' PyTorch code: it
+    normalises each channel of CIFAR to unit standard deviation, which in [-1, 1] is about 0.5, so
+    their sigma is half as much here. (Their JAX code has MNIST in [-1, 1] as here.)
 
     Attributes:
-        sigma_min: smallest noise of the SDE, > 0. The paper: 0.01.
-        sigma_max: largest noise of the SDE, > sigma_min. The paper: 50.
+        sigma_min: smallest noise of the SDE, 1e-5 or more. The paper: 0.01.
+        sigma_max: largest noise of the SDE, at least 1.01 sigma_min, 1e5 or less. The paper: 50.
         t_sampler: how training draws t:
             ``uniform_t`` uniform in the SDE's clock (log-uniform in sigma for VE);
             ``uniform_sigma`` uniform in sigma, the paper's high-noise focus;
@@ -43,8 +56,8 @@ class NoiseRange(Parameters):
         ParameterError: an impossible range, or a field that does not belong to the t-sampler.
     """
 
-    sigma_min: float = Field(default=0.01, gt=0)
-    sigma_max: float = Field(default=50.0, gt=0)
+    sigma_min: Sigma = 0.01
+    sigma_max: Sigma = 50.0
     t_sampler: TSampler = "uniform_t"
     sigma: float | None = None
     sigma_low: float | None = None
@@ -54,9 +67,10 @@ class NoiseRange(Parameters):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.sigma_min >= self.sigma_max:
+        if self.sigma_max < NARROWEST * self.sigma_min * (1 - 1e-9):  # 1.01e-5 of 1e-5 will do
             raise ValueError(
-                f"sigma_min = {self.sigma_min:g} must be below sigma_max = {self.sigma_max:g}"
+                f"sigma_min = {self.sigma_min:.9g} must be below sigma_max = {self.sigma_max:.9g}, "
+                f"by {NARROWEST - 1:.0%} or more"
             )
         wanted = {
             "single": {"sigma"},
@@ -123,12 +137,20 @@ class NoiseRange(Parameters):
         return f"{law}, σ in [{low:g}, {high:g}]"
 
     def grid(self, n: int) -> list[float]:
-        """``n`` levels from sigma_min to sigma_max, evenly spaced in log sigma, to 3 digits."""
+        """``n`` levels from sigma_min to sigma_max, evenly spaced in log sigma.
+
+        To 3 digits, or as many as it takes for no two to be equal.
+        """
         if n == 1:
             return [self.sigma_max]
         ratio = self.sigma_max / self.sigma_min
-        levels = [float(f"{self.sigma_min * ratio ** (i / (n - 1)):.3g}") for i in range(n)]
-        return [min(max(level, self.sigma_min), self.sigma_max) for level in levels]
+        exact = [self.sigma_min * ratio ** (i / (n - 1)) for i in range(n)]
+        for digits in range(3, 18):
+            rounded = [float(f"{level:.{digits}g}") for level in exact]
+            levels = [min(max(level, self.sigma_min), self.sigma_max) for level in rounded]
+            if all(low < high for low, high in pairwise(levels)):
+                break
+        return levels
 
     def fraction(self, sigma: Tensor) -> Tensor:
         """Position of ``sigma`` in the range on a log scale: 0 at sigma_min, 1 at sigma_max."""

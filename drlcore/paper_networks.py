@@ -4,6 +4,9 @@ Two code bases made the paper's results: PyTorch (CIFAR-10, CIFAR-100, mini-Imag
 (MNIST and 2-D codes; first commit f208912). There the score networks return the score, times
 sigma, or divide by sigma themselves; here they are the raw network of a preconditioned Denoiser,
 so nothing divides by sigma.
+
+What touches z keeps its library's initial weights, where all else has the variance 1 / fan_avg of
+NCSN++: PyTorch's uniform ones of variance 1 / (3 fan_in), flax's normal ones of 1 / fan_in.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ class MNISTScoreNetwork(nn.Module):
         self.code: nn.Module | None = None
         if latent_dim:
             first = width if latent_dim < width else 2 * width
-            self.code = mlp([latent_dim, first, 2 * width, 2 * width, condition])
+            self.code = mlp([latent_dim, first, 2 * width, 2 * width, condition], layer=_dense)
             self.code_middle = Middle(2 * width, condition, dropout)
         total = condition * (2 if latent_dim else 1)
         self.trunk = Trunk(shape, total, width, (1, 2), blocks=2, dropout=dropout)
@@ -69,7 +72,9 @@ class MNISTScoreNetwork(nn.Module):
 class MNISTEncoder(Encoder):
     """The MNIST encoder of the authors' released code (JAX, first commit f208912).
 
-    626,978 parameters for a 2-d point, 629,252 for a Gaussian, as published. The published
+    626,978 parameters for a 2-d point, 629,252 for a Gaussian, as published. The Gaussian's log
+    variance is what the last layer returns, less 5: VDRL begins with a nearly certain code, of
+    standard deviation about 0.08. (The PyTorch code has no such offset.) The published
     E(x0, t) takes sigma's embedding from the score network; this one has its own two layers
     (20,736 parameters) on top of the published 660,002.
 
@@ -108,9 +113,12 @@ class MNISTEncoder(Encoder):
         self.attention = Attention(width)
         flat = width * math.prod(lowest_size(shape, 2))
         hidden = 2 * width if probabilistic or latent_dim >= width else width
-        self.dense = mlp([flat, 2 * width, hidden], last=True)
+        self.dense = nn.Sequential(
+            nn.SiLU(), *mlp([flat, 2 * width, hidden], last=True, layer=_dense)
+        )
         self.n_features = hidden
-        self.head = CodeHead(hidden, latent_dim, probabilistic)
+        self.head = CodeHead(hidden, latent_dim, probabilistic, logvar_offset=-5.0)
+        _as_flax(self.head.linear)
 
     def features(self, x0: Tensor, embedding: Tensor | None = None) -> Tensor:
         condition = None if self.time is None else self.time(embedding)
@@ -154,13 +162,14 @@ class NCSNppSmall(nn.Module):
             multipliers = (1, 2, 2, 2) if shape[1:] == (32, 32) else (1, 2, 2)
         condition = 4 * width
         self.time = mlp([embedding_dim, condition, condition])
-        self.code = linear(latent_dim, condition) if latent_dim else None
+        self.code = nn.Linear(latent_dim, condition) if latent_dim else None
         channels = width * multipliers[-1] if latent_dim else 0
         if latent_dim:
             condition *= 2
             height, breadth = lowest_size(shape, len(multipliers))
             hidden = channels * height
-            self.bottleneck = mlp([condition, hidden, hidden, hidden * breadth], last=True)
+            widths = [condition, hidden, hidden, hidden * breadth]
+            self.bottleneck = mlp(widths, last=True, layer=nn.Linear)
         self.trunk = Trunk(
             shape,
             condition,
@@ -258,3 +267,15 @@ class _WideBlock(nn.Module):
             assert condition is not None
             branch = branch + self.bias(F.silu(condition))[:, :, None, None]
         return self.skip(h) + self.conv2(F.relu(self.norm2(branch)))
+
+
+def _dense(inputs: int, outputs: int) -> nn.Linear:
+    return _as_flax(nn.Linear(inputs, outputs))
+
+
+def _as_flax(layer: nn.Linear) -> nn.Linear:
+    """Initial weights of flax's Dense: normal of variance 1 / fan_in, cut at 2 sd; no bias."""
+    sd = 1 / (0.87962566 * math.sqrt(layer.in_features))  # the cut takes the variance down again
+    nn.init.trunc_normal_(layer.weight, std=sd, a=-2 * sd, b=2 * sd)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -57,7 +57,16 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
             known = ", ".join(sorted(model.model_fields))
             lines.append(f"unknown parameter {name!r}; known are: {known}")
         elif name:
-            lines.append(f"parameter {name!r} = {problem['input']!r}: {problem['msg']}")
+            lines.append(f"parameter {name!r} = {_shown(problem['input'])}: {problem['msg']}")
         else:
             lines.append(problem["msg"])
     return "; ".join(line.replace("Value error, ", "") for line in lines)
+
+
+def _shown(value: object) -> str:
+    """``value`` as it was typed, but no longer than a line of a message."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        return "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"

@@ -1,34 +1,37 @@
-"""Where things live: the repository, its data, and the three folders a run writes to."""
+"""Where things live: the checkout and its data, and the folders that a run writes to."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from drlcore.errors import DataError
+from drlcore.errors import DataError, ParameterError
 
 
 def root() -> Path:
-    """The repository: the folder above this package, or ``$DRLCORE_ROOT``.
+    """The checkout: the folder above this package, or ``$DRLCORE_ROOT``.
 
     Raises:
         DataError: neither of them holds ``data/mnist``.
     """
-    here = Path(os.environ.get("DRLCORE_ROOT", Path(__file__).resolve().parent.parent))
+    here = Path(os.environ.get("DRLCORE_ROOT") or Path(__file__).resolve().parent.parent).absolute()
     if not (here / "data" / "mnist").is_dir():
         raise DataError(
-            f"{here} is not a checkout of the project (no data/mnist in it): install with "
-            "'pip install -e .' from the checkout, or set DRLCORE_ROOT to it"
+            f"{here} is not a checkout of the project (no data/mnist in it), which this needs: "
+            "clone the project and set DRLCORE_ROOT to the clone; 'digits' and a file of your own "
+            "need none"
         )
     return here
 
 
 def output() -> Path:
-    """Where runs, results and figures are written: the repository, or ``$DRLCORE_OUTPUT``.
+    """Where everything is written: ``$DRLCORE_OUTPUT``, else the checkout.
 
-    Tests point it at an empty folder, so that nothing already computed can stand in for a run.
+    Without a checkout, as where only the package is installed, it is the current folder. Tests
+    point it at an empty folder, so that nothing already computed can stand in for a run.
     """
-    return Path(os.environ.get("DRLCORE_OUTPUT", root()))
+    told = os.environ.get("DRLCORE_OUTPUT")
+    return Path(told).absolute() if told else _root_or(Path.cwd())
 
 
 def mnist() -> Path:
@@ -38,7 +41,7 @@ def mnist() -> Path:
 
 def published(dataset: str) -> Path:
     """The files of a data set that each user fetches, ignored by git."""
-    return root() / "data" / dataset
+    return _root_or(output()) / "data" / dataset
 
 
 def paper() -> Path:
@@ -51,7 +54,8 @@ def artefacts() -> Path:
 
     The batch run points it at its own runs: it computes everything, and takes nothing committed.
     """
-    return Path(os.environ.get("DRLCORE_ARTEFACTS", root() / "data" / "artefacts"))
+    told = os.environ.get("DRLCORE_ARTEFACTS")
+    return Path(told).absolute() if told else _root_or(output()) / "data" / "artefacts"
 
 
 def runs() -> Path:
@@ -59,11 +63,43 @@ def runs() -> Path:
     return output() / "data" / "runs"
 
 
-def results(preset: str) -> Path:
-    """Tidy result tables."""
-    return output() / "data" / "results" / preset
+def results(place: str) -> Path:
+    """Tidy result tables of ``place``, see ``Experiment.place``."""
+    return output() / "data" / "results" / _inside(place)
 
 
-def figures(preset: str) -> Path:
-    """Figures and their manifest."""
-    return output() / "figures" / preset
+def committed(preset: str) -> Path:
+    """The committed tables of ``preset``."""
+    return _root_or(output()) / "data" / "results" / preset
+
+
+def figures(place: str) -> Path:
+    """Figures of ``place`` and their manifest."""
+    return output() / "figures" / _inside(place)
+
+
+def where(place: str) -> str:
+    """One line on where a notebook writes; the same by hand and in the batch run."""
+    if "=" in place:
+        return f"written to figures/{place} and data/results/{place}"
+    preset = place.removeprefix("mine/")
+    own = f"written to figures/mine/{preset} and data/results/mine/{preset}"
+    return f"{own}; by 'make reproduce' to figures/{preset} and data/results/{preset}"
+
+
+def _root_or(other: Path) -> Path:
+    """The checkout if there is one or should be one, else ``other``."""
+    try:
+        return root()
+    except DataError:
+        if os.environ.get("DRLCORE_ROOT"):
+            raise
+        return other
+
+
+def _inside(place: str) -> str:
+    """``place``, which leaves no folder. Raises ParameterError if it does."""
+    path = PurePath(place)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise ParameterError(f"place = {place!r}; allowed: a preset, or a folder of mine/")
+    return place

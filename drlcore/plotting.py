@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from drlcore.gaussian_mixture import Prop1
 from drlcore.noise_range import NoiseRange
 from drlcore.toy import RADII, sample_toy
 
@@ -38,7 +39,18 @@ METRIC_LABELS = {
     "digit_colour_accuracy": "digit colour accuracy",
     "background_colour_accuracy": "background colour accuracy",
 }
+# The headline says what its numbers are.
+DIAL_LABELS = {
+    "knn_accuracy": "class accuracy, by the nearest codes",
+    "ink_r2": "ink R²: share told of the variance of total ink",
+    "worth": "worth: share of the loss saved by the right code",
+    "kept_class": "share of the worth kept by the class alone",
+    "kept_ink": "share of the worth kept by the ink alone",
+}
+DIAL_COLOURS = {"knn_accuracy": "C0", "ink_r2": "C3"}
+PAID_COLOURS = {"worth": "0.2", "kept_class": "C0", "kept_ink": "C3"}
 FACTOR_COLOURS = {"coarse": "#3b1f5b", "middle": "#21918c", "fine": "#b5c700"}
+SHUFFLED = {"color": "C3", "ls": ":", "label": "a shuffled factor"}
 
 
 def use_style() -> None:
@@ -124,66 +136,104 @@ def code_scatter(ax: Axes, codes: np.ndarray, labels: np.ndarray, title: str = "
     ax.set_xlim(low[0] - pad[0], high[0] + pad[0])
     ax.set_ylim(low[1] - pad[1], high[1] + pad[1])
     ax.set(title=title, xlabel="$z_1$", ylabel="$z_2$")
-    classes = np.unique(labels)
-    bar = plt.colorbar(points, ax=ax, ticks=classes, pad=0.01)
-    if bar.solids is not None:
-        bar.solids.set_alpha(1)
-    bar.ax.set_ylim(classes[0] - 0.5, classes[-1] + 0.5)
+    _class_bar(points, ax, labels)
 
 
 def dial_figure(table: pd.DataFrame) -> Figure:
-    """Class accuracy and ink R² against the single level trained on, and for the ranges.
+    """What can be read from the code, what the loss pays for, and what ranges of noise teach.
+
+    Left: class accuracy and ink R² against the single level trained at; dashed, an untrained
+    encoder. Middle: what the code is worth to the score network, and the share of that which is
+    kept when only the class, or only the ink, of the code is right (see ``paid_for``); no point
+    where it is worth too little to share. Right: as left, trained on ranges. Bands and bars are
+    one standard deviation over seeds.
 
     Args:
-        table: tidy test results of every dial run, with a column ``range`` that names its noise.
+        table: tidy results of every dial run, test probes and usage, and of the untrained encoder
+            (method ``random``), with a column ``range`` that names the noise.
     """
-    colours = {"knn_accuracy": "C0", "ink_r2": "C3"}
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(7.8, 3.0), sharey=True, gridspec_kw={"width_ratios": [1.7, 1]}
+    figure, (left, middle, right) = plt.subplots(
+        1, 3, figsize=(10.2, 4.0), sharey=True, gridspec_kw={"width_ratios": [1.5, 1.5, 1.15]}
     )
-    _lines_over_sigma(left, table[table.t_sampler == "single"], colours)
-    left.set(
-        title="trained at one noise level", xlabel="σ", ylabel="on test images", ylim=(-0.02, 1.02)
-    )
-    _sigma_strip(left)
-    ranges = table[table.t_sampler != "single"]
+    trained = table[table.method != "random"]
+    single, ranges = (trained[(trained.t_sampler == "single") == one] for one in (True, False))
+    probed = single[single.split == "test"]
+    _lines_over_sigma(left, probed, DIAL_COLOURS, DIAL_LABELS)
+    _lines_over_sigma(middle, single, PAID_COLOURS, DIAL_LABELS)
+    for ax in (left, right):
+        _untrained(ax, table[table.method == "random"])
+    left.set(title="what can be read from the code", ylabel="1 is perfect, 0 is nothing")
+    middle.set(title="what the loss pays the code for")
     names = list(dict.fromkeys(ranges.range))
-    for metric, colour in colours.items():
-        rows = (
-            ranges[ranges.metric == metric].groupby("range", sort=False).value.agg(["mean", "std"])
-        )
+    for metric, colour in DIAL_COLOURS.items():
+        rows = _over_seeds(ranges[ranges.metric == metric], "range").loc[names]
         right.errorbar(
-            np.arange(len(names)), rows.loc[names, "mean"], rows.loc[names, "std"].fillna(0),
-            fmt="o", color=colour, capsize=3,
-        )  # fmt: skip
+            np.arange(len(names)), rows["mean"], rows["std"], fmt="o", color=colour, capsize=3
+        )
     right.set_xticks(
         range(len(names)), [n.replace(", σ in ", "\nσ in\n") for n in names], fontsize=6
     )
-    right.set(title="trained on a range", xlim=(-0.5, len(names) - 0.5))
+    right.set(title="read, trained on a range", xlim=(-0.5, len(names) - 0.5))
+    for ax in (left, middle):
+        ax.set_xlabel("σ trained at (noise added to pixels in [-1, 1])")
+        _sigma_strip(ax)
+        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.2))
     return figure
 
 
 def dial_factors(single: pd.DataFrame) -> Figure:
-    """R² of every measured factor, and class accuracy, against the level trained on."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 2.9), sharey=True)
-    fine = {"ink_r2": "C3", "thickness_r2": "C1"}
-    layout = {"knn_accuracy": "C0", "slant_r2": "C2", "width_r2": "C4", "height_r2": "C5"}
-    _lines_over_sigma(left, single, fine)
-    _lines_over_sigma(right, single, layout)
-    left.set(title="stroke", xlabel="σ trained on", ylabel="on test images", ylim=(-0.1, 1.02))
-    right.set(title="class and layout", xlabel="σ trained on")
-    right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    """R² of every measured factor, and class accuracy, against the level trained at.
+
+    Below, what the code is paid for: the share of its worth kept when only that factor is right.
+
+    Args:
+        single: tidy results of the runs at a single level, test probes and usage.
+    """
+    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.0), sharex=True, sharey="row")
+    fine = {"ink": "C3", "thickness": "C1"}
+    layout = {"class": "C0", "slant": "C2", "width": "C4", "height": "C5"}
+    read = single[single.split == "test"]
+    for (above, below), colours in zip(axes.T, (fine, layout), strict=True):
+        probes = {f"{f}_r2" if f != "class" else "knn_accuracy": c for f, c in colours.items()}
+        _lines_over_sigma(above, read, probes, METRIC_LABELS)
+        _lines_over_sigma(below, single, {f"kept_{f}": c for f, c in colours.items()}, {})
+        below.set_xlabel("σ trained at")
+        above.legend()
+    axes[0, 0].set(title="stroke", ylabel="read from the code")
+    axes[0, 1].set(title="class and layout")
+    axes[1, 0].set(ylabel="share of the worth kept by it alone")
     return figure
 
 
-def _lines_over_sigma(ax: Axes, table: pd.DataFrame, colours: Mapping[str, str]) -> None:
+def _over_seeds(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Mean and standard deviation (0 for one seed) of ``value``, for each ``by``."""
+    return rows.groupby(by, sort=by == "sigma_max").value.agg(["mean", "std"]).fillna(0)
+
+
+def _lines_over_sigma(
+    ax: Axes, table: pd.DataFrame, colours: Mapping[str, str], labels: Mapping[str, str]
+) -> None:
+    """Mean over seeds and a band of one standard deviation; a gap where a level has no value."""
+    levels = np.unique(table.sigma_max)
     for metric, colour in colours.items():
-        sns.lineplot(
-            table[table.metric == metric], x="sigma_max", y="value", ax=ax, color=colour,
-            marker="o", errorbar="sd", label=METRIC_LABELS[metric],
-        )  # fmt: skip
-    ax.set(xscale="log")
-    ax.legend()
+        rows = _over_seeds(table[table.metric == metric], "sigma_max").reindex(levels)
+        low, high = rows["mean"] - rows["std"], rows["mean"] + rows["std"]
+        ax.plot(levels, rows["mean"], color=colour, marker="o", label=labels.get(metric))
+        ax.fill_between(levels, low, high, color=colour, alpha=0.2, lw=0)
+    for end in (0, 1):
+        ax.axhline(end, color="0.9", lw=0.8, zorder=0)
+    ax.set_xscale("log")
+
+
+def _untrained(ax: Axes, control: pd.DataFrame) -> None:
+    """What an untrained encoder's code tells: dashed, with a band over seeds."""
+    test = control[control.split == "test"]
+    for metric, colour in DIAL_COLOURS.items():
+        value = test[test.metric == metric].value
+        mean, spread = value.mean(), value.std() if len(value) > 1 else 0.0
+        label = f"the same of an untrained encoder: {mean:.2f}"
+        ax.axhline(mean, color=colour, ls="--", lw=1, label=label)
+        ax.axhspan(mean - spread, mean + spread, color=colour, alpha=0.12, lw=0)
 
 
 def _sigma_strip(ax: Axes) -> None:
@@ -195,20 +245,37 @@ def _sigma_strip(ax: Axes) -> None:
 
 
 def dial_codes(clouds: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
-    """Test codes of one run for each noise level, coloured by class."""
+    """Test codes of one run for each noise level, first two coordinates, coloured by class.
+
+    A code of one dimension is drawn against the class.
+    """
     columns = min(5, len(clouds))
     rows = -(-len(clouds) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(1.6 * columns, 1.7 * rows), squeeze=False)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(1.6 * columns + 0.6, 1.7 * rows), squeeze=False
+    )
     for ax in axes.flat:
         ax.axis("off")
     for ax, (title, codes) in zip(axes.flat, clouds.items(), strict=False):
         low, high = np.quantile(codes[:, :2], [0.005, 0.995], axis=0)
-        ax.scatter(
+        pad = 0.02 * (high - low) + 1e-6
+        points = ax.scatter(
             codes[:, 0], codes[:, 1], c=labels, cmap=CLASS_MAP, s=0.6, alpha=0.5, lw=0,
             vmin=-0.5, vmax=9.5, rasterized=True,
         )  # fmt: skip
-        ax.set(title=title, xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        (x_low, y_low), (x_high, y_high) = low - pad, high + pad
+        ax.set(title=title, xlim=(x_low, x_high), ylim=(y_low, y_high))
+    _class_bar(points, axes, labels)
     return figure
+
+
+def _class_bar(points: PathCollection, ax: Axes | np.ndarray, labels: np.ndarray) -> None:
+    """Which colour is which class."""
+    classes = np.unique(labels)
+    bar = plt.colorbar(points, ax=ax, ticks=classes, pad=0.01, label="class")
+    if bar.solids is not None:
+        bar.solids.set_alpha(1)
+    bar.ax.set_ylim(classes[0] - 0.5, classes[-1] + 0.5)
 
 
 def dial_samples(drawn: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
@@ -227,7 +294,7 @@ def dial_samples(drawn: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 
 def swap_sheets(sheets: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Rows: the noisy digit; columns: the digit whose code is given; one sheet per sigma."""
+    """Rows: the noisy image; columns: the image whose code is given; one sheet per sigma."""
     n_levels = max(len(sheet["sigmas"]) for sheet in sheets.values())
     figure, axes = plt.subplots(
         len(sheets), n_levels, figsize=(2.4 * n_levels, 2.5 * len(sheets)), squeeze=False
@@ -258,46 +325,76 @@ def same_code_sheets(sheets: Mapping[int, Mapping[str, np.ndarray]]) -> Figure:
 
 
 def code_usage(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
-    """Loss by noise level with own, shuffled and constant code, and of a model without one."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.7))
-    colours = {"own": "C0", "shuffled": "C3", "constant": "C1"}
-    reference = unconditional.set_index("sigma").loss
-    left.plot(reference.index, reference, color="0.5", lw=3, alpha=0.6, label="no code")
-    for name, colour in colours.items():
-        loss = table[table.z == name].set_index("sigma").loss
-        left.plot(loss.index, loss, color=colour, marker="o", label=f"{name} code")
-        right.plot(loss.index, loss / reference, color=colour, marker="o")
-    right.axhline(1, color="0.5", lw=3, alpha=0.6, zorder=0)
+    """Loss by noise level with own, shuffled and constant code, and of a model without one.
+
+    Mean over seeds and a band of one standard deviation; right, each seed's loss over that of its
+    model without a code.
+
+    Args:
+        table, unconditional: tidy usage, ``loss_`` rows (see ``results.of_usage``), of the model
+            with a code and of the one without.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 2.9))
+    by = ["at_sigma", "seed"]
+    reference = unconditional[unconditional.metric == "loss_own"].set_index(by).value
+    losses = {"no code": (reference, "0.5")}
+    for name, colour in {"own": "C0", "shuffled": "C3", "constant": "C1"}.items():
+        losses[f"{name} code"] = table[table.metric == f"loss_{name}"].set_index(by).value, colour
+    for label, (loss, colour) in losses.items():
+        for ax, values in ((left, loss), (right, loss / reference)):
+            of_level = values.groupby("at_sigma").agg(["mean", "std"]).fillna(0)
+            mean, spread = of_level["mean"], of_level["std"]
+            ax.plot(mean.index, mean, color=colour, marker="o", ms=3, label=label)
+            ax.fill_between(mean.index, mean - spread, mean + spread, color=colour, alpha=0.2, lw=0)
     left.set(xscale="log", yscale="log", xlabel="σ", ylabel="loss = ||D − x₀||² / (d σ²)")
     right.set(xscale="log", yscale="log", xlabel="σ", ylabel="loss / loss without code")
     left.legend()
     return figure
 
 
-def prop1_curves(levels: Sequence[float], terms: Sequence[Prop1], floors: pd.DataFrame) -> Figure:
-    """Left: the three terms of Prop. 1. Right: the floor given what z tells."""
+def prop1_curves(table: pd.DataFrame) -> Figure:
+    """Left: the three terms of Prop. 1. Right: the floor given what z tells, and the control.
+
+    Mean over seeds, with their standard deviation.
+
+    Args:
+        table: rows of ``results.of_floor``.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 2.8))
-    for name, style, label in (
-        ("dsm", "k-", "DSM"),
-        ("constant", "C1-", "constant"),
-        ("esm", "C0-", "ESM"),
+    for name, colour, label in (
+        ("dsm", "k", "DSM"),
+        ("constant", "C1", "constant"),
+        ("esm", "C0", "ESM"),
     ):
-        left.plot(levels, [getattr(term, name).mean for term in terms], style, label=label)
+        _over_levels(left, table, name, color=colour, label=label)
     left.set(
         xscale="log", xlabel="σ", ylabel="std² × squared error", title="Prop. 1, a wrong score"
     )
     left.legend()
-    for name in floors.columns:
-        colour = FACTOR_COLOURS.get(name, "k" if name == "nothing" else "0.7")
-        width = 4 if name == "nothing" else 1.5  # others lie on it where they tell nothing new
-        right.plot(levels, floors[name], color=colour, lw=width, label=name)
-    right.set(xscale="log", xlabel="σ", title="the floor")
+    # The line of "nothing" is wide: others lie on it where they tell nothing new.
+    _over_levels(right, table, "floor_nothing", color="k", lw=4, label="nothing")
+    for factor, colour in FACTOR_COLOURS.items():
+        _over_levels(right, table, f"floor_{factor}", color=colour, label=factor)
+    _over_levels(right, table, "floor_shuffled", **SHUFFLED)
+    right.axhline(0, color="0.7", label="x0")
+    right.set(xscale="log", xlabel="σ", ylabel="", title="the floor")
     right.legend(title="z tells", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def factor_gains(gains: pd.DataFrame) -> Figure:
-    """Gain of each factor by noise level, and the toy set it belongs to."""
+def _over_levels(ax: Axes, table: pd.DataFrame, metric: str, **style: Any) -> None:
+    rows = table[table.metric == metric]
+    sns.lineplot(rows, x="sigma_max", y="value", ax=ax, errorbar="sd", legend=False, **style)
+
+
+def factor_gains(table: pd.DataFrame) -> Figure:
+    """Gain of each factor and of the control by noise level, and the toy set they belong to.
+
+    Mean over seeds, with their standard deviation.
+
+    Args:
+        table: rows of ``results.of_floor``.
+    """
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(7.2, 2.8), gridspec_kw={"width_ratios": [1, 1.6]}
     )
@@ -309,9 +406,10 @@ def factor_gains(gains: pd.DataFrame) -> Figure:
     inset.scatter(x[near, 0], x[near, 1], s=2, c=factors["fine"][near], cmap="viridis")
     inset.set(xticks=[], yticks=[])
     inset.text(0.05, 0.95, "one of the nine", transform=inset.transAxes, fontsize=6, va="top")
-    for factor, rows in gains.groupby("factor", sort=False):
-        right.plot(rows.sigma, rows.gain, color=FACTOR_COLOURS[factor], label=factor)
-        right.axvline(RADII[factor], color=FACTOR_COLOURS[factor], ls=":", lw=1)
+    for factor, colour in FACTOR_COLOURS.items():
+        _over_levels(right, table, f"gain_{factor}", color=colour, label=factor)
+        right.axvline(RADII[factor], color=colour, ls=":", lw=1)
+    _over_levels(right, table, "gain_shuffled", **SHUFFLED)
     right.set(
         xscale="log", xlabel="σ", ylabel="fall of the floor", title="what telling a factor is worth"
     )
@@ -348,7 +446,8 @@ def t_sampler_histograms(draws: Mapping[str, np.ndarray]) -> Figure:
         len(draws), 1, figsize=(5.5, 0.85 * len(draws)), sharex=True, squeeze=False
     )
     axes = axes[:, 0]
-    edges = np.geomspace(0.009, 55, 60)
+    drawn = np.concatenate(list(draws.values()))
+    edges = np.geomspace(min(0.009, drawn.min() / 1.1), max(55, 1.1 * drawn.max()), 60)
     centres = np.sqrt(edges[1:] * edges[:-1])
     for ax, (name, sigma) in zip(axes, draws.items(), strict=True):
         counts, _ = np.histogram(sigma, bins=edges)

@@ -119,9 +119,9 @@ def metrics(run: RunParameters) -> Product[pd.DataFrame]:
 
 
 def usage(run: RunParameters) -> Product[pd.DataFrame]:
-    """Loss with own, shuffled and constant code by level, see ``diagnostics.code_usage``."""
-    settings = {"levels": diagnostics.USAGE_LEVELS, "images": diagnostics.USAGE_IMAGES}
-    return Product(run, "usage", ".csv", diagnostics.code_usage, settings)
+    """Loss with the own code and with others in its place, see ``diagnostics.code_usage``."""
+    settings = {"levels": diagnostics.USAGE_LEVELS, "denoised": diagnostics.USAGE_DENOISED}
+    return Product(run, "usage", ".csv", diagnostics.code_usage, settings, version=2)
 
 
 def codes(run: RunParameters) -> Product[Arrays]:
@@ -180,7 +180,7 @@ def shared_information(run: RunParameters, protocol: Protocol) -> Product[pd.Dat
         "resolution": mutual_information.RESOLUTION,
         "samples": mutual_information.SAMPLES,
     }
-    return Product(run, "shared_information", ".csv", compute, settings)
+    return Product(run, "shared_information", ".csv", compute, settings, version=2)
 
 
 def curves(run: RunParameters, protocol: Protocol) -> Product[Arrays]:
@@ -244,7 +244,7 @@ def _probed(
     everything = {
         **settings,
         "protocol": protocol.model_dump(mode="json"),
-        "training": protocol.training.model_dump(mode="json"),
+        "training": downstream.DEFAULT.updated(epochs=protocol.epochs).model_dump(mode="json"),
         "whitening_floor": neural_probe.WHITENING_FLOOR,
     }
     return Product(run, kind, ".csv", lambda r, model: probed(r, model, protocol), everything)

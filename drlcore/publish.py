@@ -23,12 +23,12 @@ CLAIMS_END = "<!-- end of claims -->"
 
 
 def publish() -> None:
-    """Refresh ``data/artefacts``, ``notebooks`` and README's claims from the last laptop run.
+    """Refresh the reference results and README's claims from the last laptop batch run.
 
     Committed are every product and history that a notebook reads, the run cards, and the weights
     of the two DRL models that notebook 03 samples from, to play with. What was not computed here,
     but committed before with the same parameters, stays; so does a notebook that was not executed.
-    Figures and result tables are already in place.
+    Figures and result tables are already in place, unless the run wrote to ``$DRLCORE_OUTPUT``.
 
     Raises:
         ArtefactError: something has not been computed, or the artefacts exceed 30 MB.
@@ -59,8 +59,13 @@ def publish() -> None:
             cell.metadata.pop("papermill", None)
             cell.metadata.pop("execution", None)
         nbformat.write(notebook, paths.root() / "notebooks" / f"{name}.ipynb")
+    for folder in (paths.results(PRESET), paths.figures(PRESET)):
+        committed = paths.root() / folder.relative_to(paths.output())
+        if folder.is_dir() and folder.resolve() != committed.resolve():
+            shutil.copytree(folder, committed, dirs_exist_ok=True)
     readme = paths.root() / "README.md"
-    readme.write_text(with_claims(readme.read_text(), results.read(PRESET, "claims")))
+    text = with_claims(readme.read_text(encoding="utf-8"), results.read(PRESET, "claims"))
+    readme.write_text(text, encoding="utf-8")
     print(f"{size:.1f} MB of artefacts, {len(notebooks)} notebooks")
 
 
@@ -79,6 +84,6 @@ def with_claims(readme: str, claims: pd.DataFrame) -> str:
     return f"{before}{CLAIMS_BEGIN}\n{counts}.\n\n{table}\n{CLAIMS_END}{after}"
 
 
-def executed(preset: str, notebook: str) -> Path:
-    """Where the batch run leaves an executed notebook."""
-    return paths.output() / "data" / "runs" / "notebooks" / preset / f"{notebook}.ipynb"
+def executed(place: str, notebook: str) -> Path:
+    """Where the batch run leaves an executed notebook, see ``Experiment.place``."""
+    return paths.runs() / "notebooks" / place / f"{notebook}.ipynb"

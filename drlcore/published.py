@@ -61,6 +61,9 @@ BY_HAND = {
 }
 """Folders of the data sets that cannot be fetched, and what a user does to have them."""
 
+COMMITTED = ("mnist", "colored-mnist")
+"""Made of files of the repository."""
+
 
 def missing(name: str) -> list[Path]:
     """What is absent of a data set; empty for those that are part of the repository."""
@@ -97,6 +100,8 @@ def require(name: str) -> None:
         DataError: one is absent. The message says which, and the command that fetches it or, where
             there is none, what to do.
     """
+    if name in COMMITTED:
+        paths.mnist()
     absent = missing(name)
     if not absent:
         return

@@ -12,12 +12,15 @@ import pandas as pd
 from drlcore import paths
 from drlcore.checkpoint import write_atomically
 from drlcore.datasets import title
+from drlcore.diagnostics import paid_for
 from drlcore.errors import ArtefactError
-from drlcore.experiments import SETTINGS, Compared, Floor, LatentSpace
+from drlcore.experiments import SETTINGS, Compared, Experiment, LatentSpace
 from drlcore.gaussian_mixture import Prop1
 from drlcore.paired import best_time
+from drlcore.presets import PRESETS
 from drlcore.products import Product, metrics, same_code, swapped_codes, usage
 from drlcore.run import RunParameters
+from drlcore.sde import SDEName
 from drlcore.sheets import Arrays
 
 COLUMNS = [
@@ -63,7 +66,8 @@ def of_run(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
 def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     """The tables of ``products`` under each other, with the columns that say which run each is of.
 
-    Adds ``time_conditioned``, whether the encoder is E(x0, t), and ``weighting``.
+    Adds ``time_conditioned``, whether the encoder is E(x0, t), and ``weighting``, which says
+    nothing about an untrained encoder or a baseline.
     """
     tables = [
         of_run(p.run, p.load()).assign(
@@ -74,12 +78,31 @@ def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def of_end(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
+    """The end of the curve: rows of ``gather`` at the last time alone, since codes E(x0) have none.
+
+    Adds ``steps``, the training length (0 for ``random``), and ``adam_epsilon``. What tells the
+    rows apart is ``method``, ``weighting``, ``adam_epsilon``, ``steps`` and ``seed``.
+    """
+    tables = []
+    for product in products:
+        run, table = product.run, gather([product])
+        steps = 0 if run.method == "random" else run.steps
+        last = table[table.t == table.t.max()]
+        tables.append(last.assign(steps=steps, adam_epsilon=run.adam_epsilon))
+    return pd.concat(tables, ignore_index=True)
+
+
 def of_information(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
-    """Mutual information between times, tidy: metric ``mi`` or ``nmi`` of times ``t``, ``t_j``."""
+    """Mutual information between times ``t``, ``t_j``, tidy: metrics mi, mi_bias and nmi.
+
+    The rows of method ``random`` are the control.
+    """
     tables = []
     for product in products:
         pairs = product.load().rename(columns={"t_i": "t", "sigma_i": "sigma"})
-        tidy = pairs.melt(["t", "t_j", "sigma", "sigma_j"], ["mi", "nmi"], var_name="metric")
+        metrics = ["mi", "mi_bias", "nmi"]
+        tidy = pairs.melt(["t", "t_j", "sigma", "sigma_j"], metrics, var_name="metric")
         about = of_run(product.run, tidy.assign(split="test"))
         tables.append(about.assign(time_conditioned=product.run.time_conditioned))
     return pd.concat(tables, ignore_index=True)
@@ -110,22 +133,29 @@ def best_times(table: pd.DataFrame, compared: Iterable[Compared], metric: str) -
 
 
 def of_floor(
-    experiment: Floor,
+    sde: SDEName,
+    seed: int,
     levels: Sequence[float],
     terms: Sequence[Prop1],
     floors: pd.DataFrame,
     gains: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Notebook 02's numbers, one row each; ``split`` is ``monte-carlo``."""
+    """Notebook 02's numbers of one seed, one row each; ``split`` is ``monte-carlo``.
+
+    Metrics, at level ``sigma_max``: ``dsm``, ``constant``, ``esm``, ``error`` and the control
+    ``error_without_constant`` of ``Prop1``, the two errors' ``<error>_standard_error``;
+    ``floor_<told>`` and ``gain_<factor>``, both with the control ``shuffled``, see ``toy.TOLD``.
+    """
     rows: list[tuple[float, str, float]] = []
     for sigma, term in zip(levels, terms, strict=True):
-        for name in ("dsm", "constant", "esm", "error"):
+        for name in ("dsm", "constant", "esm", "error", "error_without_constant"):
             rows.append((sigma, name, getattr(term, name).mean))
-        rows.append((sigma, "error_standard_error", term.error.standard_error))
+        for name in ("error", "error_without_constant"):
+            rows.append((sigma, f"{name}_standard_error", getattr(term, name).standard_error))
     for column in floors.columns:
         rows += [(s, f"floor_{column}", v) for s, v in floors[column].items() if column != "x0"]
     rows += [(r.sigma, f"gain_{r.factor}", r.gain) for r in gains.itertuples()]
-    return _of_levels(rows, "dsm", experiment.sde, experiment.seed)
+    return _of_levels(rows, "dsm", sde, seed)
 
 
 def of_gains(gains: pd.DataFrame, price: float) -> pd.DataFrame:
@@ -137,35 +167,53 @@ def of_gains(gains: pd.DataFrame, price: float) -> pd.DataFrame:
     return _of_levels(rows, "theory", "ve", 0)
 
 
+def of_usage(run: RunParameters, used: pd.DataFrame) -> pd.DataFrame:
+    """What the code of ``run`` is used for: a table of ``code_usage``, tidy.
+
+    Split ``validation``, and beside ``COLUMNS`` the column ``at_sigma``, the level looked at;
+    ``sigma_min`` and ``sigma_max`` are the levels trained on, as everywhere. Metrics:
+    ``loss_own``, ``loss_shuffled``, ``loss_constant``, ``loss_interpolated``, ``loss_same_class``,
+    ``loss_same_<factor>``, the losses; ``worth``, ``kept_class``, ``kept_<factor>``, what follows
+    from them, see ``paid_for``: ``kept_`` rows are left out where z is worth too little to share.
+    Factors of MNIST are those of ``drlcore.factors`` (``ink``, ...), of the toy set ``coarse``,
+    ``middle``, ``fine``. A model without a code has ``loss_own`` alone.
+    """
+    losses = used[used.z == "own"] if run.method == "dsm" else used
+    rows = losses.assign(metric="loss_" + losses.z, value=losses.loss)
+    if run.method != "dsm":
+        paid = paid_for(used).reset_index().melt("sigma", var_name="metric").dropna()
+        rows = pd.concat([rows, paid], ignore_index=True)
+    rows = rows.rename(columns={"sigma": "at_sigma"}).assign(split="validation")
+    return of_run(run, rows[["split", "metric", "value", "at_sigma"]])
+
+
 def of_latent_space(experiment: LatentSpace) -> list[pd.DataFrame]:
-    """Notebook 03's numbers: probes, losses by noise level, swapped codes, diversity."""
+    """Notebook 03's numbers, all seeds: probes, usage, swapped codes, diversity.
+
+    Usage (see ``of_usage``) is that of every setting, and of the model without a code (``dsm``).
+    ``follows_code`` has ``at_sigma``, the level that denoising started from.
+    """
     steps = experiment.numbers.nfe_steps
     tables = []
-    for method, t_sampler in SETTINGS:
-        run = experiment.run(method, t_sampler)
-        tables.append(of_run(run, metrics(run).load()))
-    for run in (experiment.run("drl", "uniform_t"), experiment.unconditional()):
-        used = usage(run).load()
-        table = used.assign(split="validation", metric="loss_" + used.z, value=used.loss)
-        about = of_run(run, table[["split", "metric", "value"]])
-        tables.append(about.assign(sigma_min=used.sigma, sigma_max=used.sigma))
-    for method, t_sampler in SETTINGS[:2]:
-        run = experiment.sampler(method, t_sampler)
-        follows = follows_code(swapped_codes(run, steps).load())
-        table = pd.DataFrame({"split": "test", "metric": "follows_code", "value": follows})
-        about = of_run(run, table.reset_index(drop=True))
-        tables.append(about.assign(sigma_min=follows.index, sigma_max=follows.index))
-    for dimension in experiment.numbers.latent_dims:
-        run = experiment.of_dimension(dimension)
-        sheet = same_code(run, steps).load()
-        table = pd.DataFrame(
-            {
+    for seed in experiment.seeds:
+        trained = [experiment.run(method, t_sampler, seed) for method, t_sampler in SETTINGS]
+        tables += [of_run(run, metrics(run).load()) for run in trained]
+        for run in (*trained, experiment.unconditional(seed)):
+            tables.append(of_usage(run, usage(run).load()))
+        for method, t_sampler in SETTINGS[:2]:
+            run = experiment.sampler(method, t_sampler, seed)
+            follows = follows_code(swapped_codes(run, steps).load())
+            rows = {"split": "test", "metric": "follows_code", "value": follows.to_numpy()}
+            tables.append(of_run(run, pd.DataFrame({**rows, "at_sigma": follows.index})))
+        for dimension in experiment.numbers.latent_dims:
+            run = experiment.of_dimension(dimension, seed)
+            sheet = same_code(run, steps).load()
+            rows = {
                 "split": "test",
                 "metric": ["sample_diversity", "sample_error"],
                 "value": [float(sheet["diversity"].mean()), float(sheet["error"].mean())],
             }
-        )
-        tables.append(of_run(run, table))
+            tables.append(of_run(run, pd.DataFrame(rows)))
     return tables
 
 
@@ -202,40 +250,49 @@ def _of_levels(
     )  # fmt: skip
 
 
-def write(preset: str, name: str, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Write ``data/results/<preset>/<name>.csv`` and return it; columns beyond COLUMNS go last."""
+def write(to: Experiment | str, name: str, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Write ``<name>.csv`` of an experiment, or of a place, and return it.
+
+    Columns beyond COLUMNS go last. See ``Experiment.place`` for where that is.
+    """
     table = pd.concat(tables, ignore_index=True)
     table = table.reindex(columns=[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)])
-    return write_as_it_is(preset, name, table)
+    return write_as_it_is(to, name, table)
 
 
-def write_as_it_is(preset: str, name: str, table: pd.DataFrame) -> pd.DataFrame:
+def write_as_it_is(to: Experiment | str, name: str, table: pd.DataFrame) -> pd.DataFrame:
     """``write`` of a table that holds no measured values, so none of ``COLUMNS``."""
-    path = paths.results(preset) / f"{name}.csv"
+    path = paths.results(_place(to)) / f"{name}.csv"
     write_atomically(
         path, lambda temporary: table.to_csv(temporary, index=False, float_format="%.6g")
     )
     return table
 
 
-def path_of(preset: str, name: str) -> Path:
-    """The result file computed here, else the committed one.
+def path_of(of: Experiment | str, name: str) -> Path:
+    """The file of that table.
+
+    The place's own; with default parameters else the reference, computed here or committed.
 
     Raises:
-        ArtefactError: neither exists.
+        ArtefactError: there is none.
     """
-    for path in (
-        paths.results(preset) / f"{name}.csv",
-        paths.root() / "data" / "results" / preset / f"{name}.csv",
-    ):
-        if path.is_file():
+    place = _place(of)
+    reference = place.removeprefix("mine/")
+    folders, remedy = [paths.results(place)], f"run notebooks/{name}.ipynb with these parameters"
+    if reference in (place, *PRESETS):
+        folders += [paths.results(reference), paths.committed(reference)]
+        remedy = f"run 'make reproduce PRESET={reference}'"
+    for folder in folders:
+        if (path := folder / f"{name}.csv").is_file():
             return path
-    raise ArtefactError(
-        f"no results of {name} at preset {preset}: run 'make reproduce PRESET={preset}', or "
-        f"notebooks/{name}.ipynb"
-    )
+    raise ArtefactError(f"no results of {name} in data/results/{place}: {remedy}")
 
 
-def read(preset: str, name: str) -> pd.DataFrame:
-    """The table ``write`` wrote. Raises ArtefactError if it is absent."""
-    return pd.read_csv(path_of(preset, name))
+def read(of: Experiment | str, name: str) -> pd.DataFrame:
+    """The table at ``path_of``. Raises ArtefactError if there is none."""
+    return pd.read_csv(path_of(of, name))
+
+
+def _place(of: Experiment | str) -> str:
+    return of if isinstance(of, str) else of.place

@@ -56,7 +56,7 @@ SCORE_NETWORKS: dict[ScoreNetworkName, type] = {
 REVISIONS: dict[EncoderName | ScoreNetworkName, int] = {
     "conv-norm": 1,  # running statistics are averaged with the weights
     "wrn-28-2": 1,  # likewise
-    "mnist-paper": 1,  # encoder: SiLU before its dense layers, log variance from -5
+    "mnist-paper": 1,  # encoder: SiLU before its dense layers, log variance from -5; flax's start
     "ncsnpp-small": 1,  # initial scale of the two ways z comes in
 }
 BATCH_NORM: tuple[EncoderName, ...] = ("conv-norm", "wrn-28-2")
@@ -86,6 +86,8 @@ class RunParameters(Parameters):
         seed: of the weights, the batches, the times and the noise; below 2^32, as numpy asks.
         steps, batch_size: optimiser steps and images a step.
         learning_rate, warmup_steps, clip_norm, ema_decay: Adam, linear warm-up, gradient norm.
+        adam_epsilon: added to the root mean square of a parameter's gradient, > 0; gradients far
+            below it hardly move the parameter.
         train_images: train on the first so many images; None for all.
         label_split: of these, train on the images of this label split alone, as the released
             code's pretraining does; None for all. Probes are fitted on all of them still.
@@ -119,8 +121,9 @@ class RunParameters(Parameters):
     train_images: int | None = Field(default=None, ge=1, le=10**9)
     threads: int = Field(default=1, ge=1, le=1024)
     first_stage: RunParameters | None = None
-    # Left out of the dump where it is None, so that runs older than it keep their keys.
+    # Left out of the dump at their defaults, so that runs older than they are keep their keys.
     label_split: LabelSplit | None = Field(default=None, exclude_if=lambda split: split is None)
+    adam_epsilon: float = Field(default=1e-8, gt=0, exclude_if=lambda epsilon: epsilon == 1e-8)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

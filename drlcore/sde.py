@@ -153,7 +153,8 @@ class VPSDE(SDE):
     """Variance preserving: beta(t) = beta_min + t (beta_max - beta_min), std^2 = 1 - a^2.
 
     The clock is the SDE's own t in [0, 1]; the noise range cuts it to [t(sigma_min),
-    t(sigma_max)], about [0.001, 0.88] for the paper's 0.01 and 50.
+    t(sigma_max)]: for the paper's 0.01 and 50 to [0.0009, 0.882], under sub-VP to [0.027, 0.882].
+    So uniform t is uniform between these; for the authors' uniform t see ``released_range``.
 
     Raises:
         ParameterError: sigma_max is above what the SDE reaches at t = 1.
@@ -223,6 +224,34 @@ def make_sde(name: SDEName, noise: NoiseRange) -> SDE:
         "subvp": SubVPSDE,
     }
     return kinds[name](noise)
+
+
+def released_range(name: SDEName, end: float = 1e-5) -> NoiseRange:
+    """The noise range of the authors' clock: uniform t in (``end``, 1] under the SDE ``name``.
+
+    Their released code trains on all of VP's and sub-VP's own clock from 1e-5 on, which is sigma
+    from 0.001 (sub-VP: 1e-6) to 152, where the project's default is one range, 0.01 to 50, under
+    every SDE. VE's clock is defined by its range, so it keeps that: their cut of 1e-5 is 0.009 % of
+    sigma_min. Their samplers of VP and sub-VP stop at t = 1e-3: for that, walk
+    ``make_sde(name, released_range(name, 1e-3))`` with the model that was trained from 1e-5 on.
+
+    Ends are rounded down to 6 digits, so that runs have the same key on every machine.
+
+    Raises:
+        ParameterError: an end outside of (0, 1).
+    """
+    if not 0 < end < 1:
+        raise ParameterError(f"end = {end:g}: the clock's end lies between 0 and 1")
+    if name == "ve":
+        return NoiseRange()
+    ends = make_sde(name, NoiseRange()).sigma(torch.tensor([end, 1.0], dtype=torch.float64))
+    low, high = (_rounded_down(float(sigma)) for sigma in ends)
+    return NoiseRange(sigma_min=low, sigma_max=high)
+
+
+def _rounded_down(value: float, digits: int = 6) -> float:
+    unit = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
+    return float(f"{math.floor(value / unit) * unit:.{digits}g}")
 
 
 def _over(factor: Tensor, x: Tensor) -> Tensor:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from drlcore.gaussian_mixture import GaussianMixture, prop1_terms
+from drlcore.gaussian_mixture import GaussianMixture, floor, prop1_terms
 from drlcore.sde import SDE
 
 RADII = {"coarse": 8.0, "middle": 1.0, "fine": 0.125}
@@ -41,6 +42,22 @@ def _means() -> Tensor:
 TOY = GaussianMixture(_means(), std=0.01)
 """The toy set's law."""
 
+_SHUFFLED = GaussianMixture(TOY.means.repeat(3, 1), TOY.std)
+_SHUFFLED_LABELS = torch.arange(3).repeat_interleave(len(_DIGITS))
+
+TOLD: dict[str, tuple[GaussianMixture, Tensor | Literal["x0"] | None]] = {
+    "nothing": (TOY, None),
+    **{name: (TOY, labels) for name, labels in FACTORS.items()},
+    "shuffled": (_SHUFFLED, _SHUFFLED_LABELS),
+    "x0": (TOY, "x0"),
+}
+"""What z may tell: the law and its labels, as ``floor`` takes them.
+
+``shuffled`` is the control: a factor whose values are permuted among the draws. Every component is
+there once under each value, so the law of x0 is the toy set's and z tells nothing of it, while the
+computation is that of a factor. Its floor must be that of ``nothing``, its gain 0.
+"""
+
 
 def sample_toy(n: int, seed: int) -> tuple[Tensor, dict[str, np.ndarray]]:
     """``n`` points (n, 2) in float32, data units, and each factor's values (n,), 0 to 2."""
@@ -48,7 +65,33 @@ def sample_toy(n: int, seed: int) -> tuple[Tensor, dict[str, np.ndarray]]:
     return x.float(), {name: labels[component].numpy() for name, labels in FACTORS.items()}
 
 
-def factor_gain(sigma_grid: Sequence[float], sde: SDE, n: int, seed: int) -> pd.DataFrame:
+def floors(sigma_grid: Sequence[float], sde: SDE, n: int, seed: int) -> pd.DataFrame:
+    """The floor, see ``floor``, at each noise level (rows) for each of ``TOLD`` (columns).
+
+    Args:
+        sigma_grid: noise levels relative to the data, data units.
+        n: Monte-Carlo draws per level, >= 2. All levels and columns share ``seed``.
+    """
+    times = _times(sigma_grid, sde)
+    return pd.DataFrame(
+        {
+            name: [
+                floor(law, sde, t, n, torch.Generator().manual_seed(seed), labels).mean
+                for t in times
+            ]
+            for name, (law, labels) in TOLD.items()
+        },
+        index=list(sigma_grid),
+    )
+
+
+def factor_gain(
+    sigma_grid: Sequence[float],
+    sde: SDE,
+    n: int,
+    seed: int,
+    factors: Sequence[str] = tuple(FACTORS),
+) -> pd.DataFrame:
     """How much each noise level rewards a z that tells one factor.
 
     The gain is floor(z tells nothing) - floor(z tells the factor), the most by which the DRL loss
@@ -58,22 +101,22 @@ def factor_gain(sigma_grid: Sequence[float], sde: SDE, n: int, seed: int) -> pd.
     Args:
         sigma_grid: noise levels relative to the data, data units.
         n: Monte-Carlo draws per level, >= 2. All levels and factors share ``seed``.
+        factors: names of ``FACTORS``, and ``shuffled`` for the control of ``TOLD``.
 
     Returns:
         Columns sigma, factor, gain, standard_error; one row per level and factor.
     """
     rows = []
-    for sigma in sigma_grid:
-        t = float(sde.t(torch.tensor(sigma, dtype=torch.float64)))
-        for name, labels in FACTORS.items():
-            gain = prop1_terms(
-                TOY,
-                sde,
-                t,
-                n,
-                torch.Generator().manual_seed(seed),
-                score=TOY.score_function(sde),
-                labels=labels,
-            ).esm
+    for sigma, t in zip(sigma_grid, _times(sigma_grid, sde), strict=True):
+        for name in factors:
+            law, labels = TOLD[name]
+            assert isinstance(labels, Tensor), f"{name!r} is no factor"
+            generator = torch.Generator().manual_seed(seed)
+            score = TOY.score_function(sde)
+            gain = prop1_terms(law, sde, t, n, generator, score=score, labels=labels).esm
             rows.append((float(sigma), name, gain.mean, gain.standard_error))
     return pd.DataFrame(rows, columns=["sigma", "factor", "gain", "standard_error"])
+
+
+def _times(sigma_grid: Sequence[float], sde: SDE) -> list[float]:
+    return [float(sde.t(torch.tensor(sigma, dtype=torch.float64))) for sigma in sigma_grid]

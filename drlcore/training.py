@@ -86,7 +86,9 @@ def train(
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     averaged = trained | _norm_statistics(model)
     average = {name: value.detach().clone() for name, value in averaged.items()}
-    optimiser = torch.optim.Adam(trained.values(), lr=run.learning_rate, fused=True)
+    optimiser = torch.optim.Adam(
+        trained.values(), lr=run.learning_rate, eps=run.adam_epsilon, fused=True
+    )
     generator = torch.Generator().manual_seed(run.seed)
     torch.manual_seed(run.seed)  # dropout draws from the global generator
     rows: list[list[float]] = []

@@ -128,10 +128,17 @@ def trajectories(
 ) -> Trajectories:
     """Codes of ``dataset`` over ``time_grid``, those of train of the first ``train_images``.
 
+    Codes E(x0) of a model trained at a single level are given at that one time.
+
     Raises:
         ParameterError: see ``time_grid``.
     """
-    t, sigma = time_grid(model.sde, n_times)
+    level, high = model.sde.noise.window
+    if level == high and not model.time_conditioned:
+        sigma = np.array([level])
+        t = model.sde.t(torch.from_numpy(sigma)).numpy()
+    else:
+        t, sigma = time_grid(model.sde, n_times)
 
     def part(split: Split, n: int | None = None) -> CodeSplit:
         factors = {name: values[:n] for name, values in split.factors.items()}

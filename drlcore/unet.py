@@ -6,7 +6,7 @@ The blocks are those of NCSN++ (Song et al. 2021), which the paper's networks ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Literal, TypeVar
 
@@ -295,11 +295,13 @@ def linear(inputs: int, outputs: int) -> nn.Linear:
     return _initialised(nn.Linear(inputs, outputs))
 
 
-def mlp(widths: Iterable[int], last: bool = False) -> nn.Sequential:
-    """Linear layers with SiLU between, and after the last one where asked for."""
+def mlp(
+    widths: Iterable[int], last: bool = False, layer: Callable[[int, int], nn.Linear] = linear
+) -> nn.Sequential:
+    """Linear layers, made by ``layer``, with SiLU between, and after the last one if asked for."""
     layers: list[nn.Module] = []
     for a, b in pairwise(widths):
-        layers += [linear(a, b), nn.SiLU()]
+        layers += [layer(a, b), nn.SiLU()]
     return nn.Sequential(*(layers if last else layers[:-1]))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,25 +12,29 @@ from drlcore import paths
 ROOT = paths.root()
 
 
-def snakemake(
-    folder: Path, *arguments: str, artefacts: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """The options of ``make reproduce``, outputs in ``folder``, beside committed ``artefacts``."""
-    makefile = (ROOT / "Makefile").read_text()
-    (options,) = re.findall(r"snakemake --cores \S+ \\\n\t\t(--rerun.*) \\\n", makefile)
-    environment = {
+def environment(folder: Path, root: Path = ROOT, **more: str) -> dict[str, str]:
+    """For a process that works with the checkout ``root`` and writes to ``folder``."""
+    return {
         **os.environ,
         "DRLCORE_OUTPUT": str(folder),
         "OMP_NUM_THREADS": "1",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(root),
+        **more,
     }
-    if artefacts is not None:
-        environment["DRLCORE_ARTEFACTS"] = str(artefacts)
-    command = ["snakemake", "--cores", "2", "--directory", str(folder), *options.split()]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "drlcore.batch", "--cores", "2", *arguments]
+
+
+def snakemake(
+    folder: Path, *arguments: str, artefacts: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The batch run, outputs in ``folder``, beside committed ``artefacts``."""
+    more = {} if artefacts is None else {"DRLCORE_ARTEFACTS": str(artefacts)}
     return subprocess.run(
-        [*command, "--snakefile", str(ROOT / "Snakefile"), *arguments],
-        env=environment,
+        command(*arguments),
+        env=environment(folder, **more),
         capture_output=True,
         text=True,
         check=False,

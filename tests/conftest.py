@@ -15,6 +15,7 @@ torch.set_num_threads(1)
 def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that runs, results and figures go to."""
     monkeypatch.setenv("DRLCORE_OUTPUT", str(tmp_path))
+    monkeypatch.delenv("DRLCORE_REFERENCE", raising=False)
     return tmp_path
 
 

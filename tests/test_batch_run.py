@@ -1,11 +1,18 @@
-"""The batch run keeps what is there, whatever else a job has to make."""
+"""The batch run keeps what is there, goes on after any end, and works in any folder."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
-from batch import ROOT, snakemake
+from batch import ROOT, command, environment, snakemake
 
 from drlcore.experiments import CodeCurve
 
@@ -56,4 +63,82 @@ def test_absent_data_stops_the_plan_with_the_command(tmp_path: Path) -> None:
     said = done.stdout + done.stderr  # a dry run complains on stdout
     assert said.count("dataset 'cifar10' is absent") == 1
     assert "fetch it with 'make data DATASET=cifar10'" in said
-    assert not (tmp_path / "data").exists()
+    assert not list(tmp_path.glob("data/runs/*/"))
+
+
+def test_a_killed_run_goes_on_and_two_at_once_are_refused(tmp_path: Path) -> None:
+    arguments = (JOB, "--config", *FAST, "n_seeds=1")
+    first = subprocess.Popen(
+        command(*arguments),
+        env=environment(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        while not list(tmp_path.glob("data/runs/*/")):  # a job has begun
+            assert first.poll() is None
+            time.sleep(0.1)
+        second = snakemake(tmp_path, *arguments)
+        assert first.poll() is None
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    assert second.returncode == 1 and second.stdout == ""
+    (line,) = second.stderr.splitlines()
+    assert line.startswith(f"another batch run is at work in {tmp_path}")
+    done = snakemake(tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert set(made(tmp_path)) == keys(1)
+
+
+def save_images(file: Path, seed: int) -> None:
+    """A small data set."""
+    y = np.arange(600) % 3
+    x = np.random.default_rng(seed).integers(0, 256, (600, 8, 8), dtype=np.uint8)
+    np.savez(file, x_train=x, y_train=y, x_test=x[:300], y_test=y[:300])
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A checkout, an output folder and a data file, in paths as people have them."""
+    checkout = tmp_path / "my drl é"
+    for folder in ("drlcore", "notebooks"):
+        shutil.copytree(ROOT / folder, checkout / folder)
+    (checkout / "data").mkdir()
+    for folder in ("data/mnist", "data/paper"):
+        (checkout / folder).symlink_to(ROOT / folder)
+    shutil.copy(ROOT / "Snakefile", checkout)
+    file = tmp_path / "a{x},b 'c'.npz"
+    save_images(file, seed=0)
+    return checkout, tmp_path / "out put {y} 'é' \"", file
+
+
+def test_any_paths_will_do_and_an_edited_file_is_seen(odd: tuple[Path, Path, Path]) -> None:
+    checkout, output, file = odd
+    settings = ("preset=smoke", f"dataset={file.name}", "steps=1", "n_seeds=1")
+    targets = ("manifest_0", "notebook_09_sde_ablation")
+
+    def batch(*more: str) -> str:
+        done = subprocess.run(
+            command(*targets, *more, "--config", *settings),
+            cwd=file.parent,
+            env=environment(output, checkout),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout + done.stderr
+
+    batch()
+    drawn = {path.stem: path.parent for path in output.glob("figures/mine/*/*.png")}
+    assert set(drawn) == {"idea", "sde_ablation"}
+    assert (drawn["idea"] / "manifest.csv").is_file()
+    (table,) = output.glob("data/results/mine/*/09_sde_ablation.csv")
+    assert len(pd.read_csv(table)) > 0
+    assert not list(checkout.glob("figures")) and not list(checkout.glob("data/runs"))
+    assert "Nothing to be done" in batch("-n")
+    save_images(file, seed=1)
+    to_do = batch("-n")
+    assert "train_09_sde_ablation_0" in to_do and "notebook_09_sde_ablation" in to_do

@@ -122,10 +122,11 @@ def test_seeds_are_the_same_for_every_method_and_the_run_says_its_own() -> None:
 @pytest.mark.parametrize("preset", get_args(PresetName))
 def test_notebooks_share_what_is_alike(preset: str) -> None:
     seven, eight, nine = (make(cls, preset) for cls in (Downstream, Trajectory, SDEAblation))
-    assert keys(eight) < keys(seven)
+    trained = {run.key for run in eight.trained()}
+    assert trained < keys(seven)
     shared = keys(seven) & keys(nine)
     first = seven.asked[0]
-    assert keys(eight) < shared
+    assert trained < shared
     of_nine = {run.key: run for run in nine.runs()}
     assert {of_nine[key].sde for key in shared} == {"ve"}
     assert {of_nine[key].dataset for key in shared} == {first}
@@ -134,6 +135,10 @@ def test_notebooks_share_what_is_alike(preset: str) -> None:
     names = [{p.name for p in experiment.products()} for experiment in (seven, eight, nine)]
     single = {p.name for p in eight.products() if p.file.startswith("single_times")}
     assert single < names[0] and single < names[2]
+    # At the end of 06's curve, the untrained encoder and the autoencoder at one length are 07's.
+    of_six = {run.key: run for run in make(CodeCurve, preset).at_end()}
+    of_seven = {of_six[key].method for key in of_six.keys() & keys(seven)}
+    assert of_seven == {"ae", "random"}
 
 
 def test_sdes_differ_in_the_sde_alone() -> None:
@@ -163,17 +168,73 @@ def test_no_run_or_product_is_asked_for_twice_and_products_are_of_runs(
 
 
 def test_the_curve_that_is_drawn_has_two_dimensions_unless_told() -> None:
-    assert {run.latent_dim for run in CodeCurve().runs()} == {2}
-    assert {run.latent_dim for run in CodeCurve(latent_dim=5).runs()} == {5}
+    assert {run.latent_dim for run in CodeCurve().along_curve()} == {2}
+    assert {run.latent_dim for run in CodeCurve(latent_dim=5).along_curve()} == {5}
     preset = PRESETS["laptop"].comparison.latent_dim
     assert {run.latent_dim for run in CodeCurve(latent_dim=None).runs()} == {preset}
+    assert {run.latent_dim for run in CodeCurve(latent_dim=5).at_end()} == {preset}
     assert {run.latent_dim for run in Trajectory().runs()} == {preset}
 
 
-def test_what_is_set_reaches_every_run() -> None:
-    for cls in ALL:
-        runs = cls(dataset="digits", steps=7, n_seeds=1, latent_dim=3).runs()
-        assert {(r.dataset, r.steps, r.seed, r.latent_dim) for r in runs} == {("digits", 7, 0, 3)}
+@pytest.mark.parametrize("cls", ALL)
+def test_what_is_set_reaches_every_run(cls: type[Comparison]) -> None:
+    experiment = cls(dataset="digits", steps=7, n_seeds=1, latent_dim=3)
+    runs = experiment.runs()
+    if isinstance(experiment, CodeCurve):
+        end = experiment.at_end()
+        runs = experiment.along_curve()
+        assert {(r.dataset, r.seed) for r in end} == {("digits", 0)}
+        assert {r.steps for r in end} == {2, 7, 28}
+    assert {(r.dataset, r.steps, r.seed, r.latent_dim) for r in runs} == {("digits", 7, 0, 3)}
+
+
+# Controls, and the end of the curve.
+
+
+@pytest.mark.parametrize("preset", get_args(PresetName))
+def test_every_curve_has_an_untrained_control_on_the_same_clock(preset: str) -> None:
+    for experiment in (make(CodeCurve, preset), make(Trajectory, preset)):
+        assert isinstance(experiment, CodeCurve | Trajectory)
+        curves = [run for run in experiment.runs() if run.time_conditioned]
+        control = {run.seed: run for run in curves if run.method == "random"}
+        assert set(control) == set(experiment.seeds)
+        for run in curves:
+            same = run.updated(method="random", lambda_z=0.0)
+            assert control[run.seed] == same.updated(weighting=control[run.seed].weighting)
+
+
+def test_both_weightings_of_the_curve_are_trained_with_every_seed() -> None:
+    for weighting in ("std2", "edm"):
+        runs = CodeCurve(weighting=weighting).along_curve()
+        found = {(run.weighting, run.seed) for run in runs if run.method == "drl"}
+        assert found == {(name, seed) for name in ("std2", "edm") for seed in range(3)}
+        assert {r.weighting for r in runs if r.method == "random"} == {weighting}
+
+
+@pytest.mark.parametrize("preset", get_args(PresetName))
+def test_the_end_of_the_curve_sees_sigma_max_alone_at_three_lengths(preset: str) -> None:
+    experiment = make(CodeCurve, preset, sigma_max=30.0)
+    assert isinstance(experiment, CodeCurve)
+    trained = [run for run in experiment.at_end() if run.method != "random"]
+    lengths = sorted({run.steps for run in trained})
+    assert len(lengths) == 3 and 10 <= lengths[-1] / lengths[0] <= 25
+    assert {run.noise.window for run in trained if run.sees_noise} == {(30.0, 30.0)}
+    assert not any(run.time_conditioned for run in experiment.at_end())
+    ways = {(r.method, r.weighting, r.adam_epsilon) for r in trained if r.method == "drl"}
+    assert ways == {("drl", "std2", 1e-8), ("drl", "std2", 1e-15), ("drl", "edm", 1e-8)}
+    # Ways differ in nothing else; every length has every way with every seed.
+    plain = {
+        run.updated(weighting="std2", adam_epsilon=1e-8) for run in trained if run.method == "drl"
+    }
+    assert len(plain) == len(lengths) * len(experiment.seeds)
+    assert len(trained) == len(plain) * (len(ways) + 1)
+    assert {run.lambda_z for run in trained} == {0.0}
+
+
+def test_lengths_that_come_out_alike_are_trained_once() -> None:
+    end = CodeCurve(dataset="digits", steps=1, n_seeds=1).at_end()
+    assert len(end) == len(set(end))
+    assert {run.steps for run in end} == {1, 4}
 
 
 # Data sets.
@@ -273,7 +334,7 @@ def test_nothing_to_run_on_stops_with_the_command(
 def test_the_paper_preset_is_planned_on_data_that_is_there(without_cifar: Path) -> None:
     planned = plan({"preset": "paper", "dataset": "mnist"})
     assert set(planned) == set(EXPERIMENTS)
-    runs = [run for cls in ALL for run in planned[cls.notebook].runs()]
+    runs = [run for cls in ALL for run in planned[cls.notebook].runs() if run.time_conditioned]
     assert {(run.encoder, run.score_network, run.dataset, run.steps) for run in runs} == {
         ("wrn-28-2", "ncsnpp-small", "mnist", 250_000)
     }

@@ -279,12 +279,51 @@ def test_a_method_has_its_colour_whatever_stands_beside_it(order):
             assert to_rgba(line.get_color()) == colour(label.split(",")[0])
 
 
+def at_end(values: Mapping[int, Sequence[float]], method: str, **about: Any) -> pd.DataFrame:
+    """Rows of ``results.of_end``: ``values[steps][seed]``."""
+    defaults = {"weighting": "std2", "adam_epsilon": 1e-8, "metric": "knn_accuracy"}
+    return pd.DataFrame(
+        [{**defaults, "method": method, "steps": steps, "seed": seed, "value": v, **about}
+         for steps, of_seeds in values.items() for seed, v in enumerate(of_seeds)]
+    )  # fmt: skip
+
+
+END = {
+    "ae": at_end({3: [0.5, 0.7], 48: [0.8, 1.0]}, "ae"),
+    "drl, λ: std2, ε = 1e-08": at_end({3: [0.1, 0.3], 48: [0.4, 0.6]}, "drl"),
+    "drl, λ: std2, ε = 1e-15": at_end({3: [0.2], 48: [0.3]}, "drl", adam_epsilon=1e-15),
+    "drl, λ: edm, ε = 1e-08": at_end({3: [0.0], 48: [0.9]}, "drl", weighting="edm"),
+}
+
+
+def test_against_steps_draws_each_way_and_the_untrained_level():
+    untrained = at_end({0: [0.2, 0.4]}, "random")
+    table = pd.concat([*END.values(), untrained, END["ae"].assign(metric="ink_r2", value=0.25)])
+    left, right = comparison_plots.against_steps(table, ["knn_accuracy", "ink_r2"]).axes
+    lines = labelled(left)
+    assert set(lines) == {"untrained", *END}
+    for name, rows in END.items():
+        mean = rows.groupby("steps").value.mean()
+        assert data(lines[name])[0] == mean.index.tolist()
+        assert data(lines[name])[1] == pytest.approx(mean.tolist())
+    assert list(lines["untrained"].get_ydata()) == pytest.approx([0.3, 0.3])
+    looks = {(to_rgba(line.get_color()), line.get_linestyle()) for line in lines.values()}
+    assert len(looks) == len(lines)
+    assert to_rgba(lines["ae"].get_color()) == colour("ae")
+    assert left.get_xscale() == "log"
+    assert [text.get_text() for text in left.get_xticklabels()] == ["3", "48"]
+    assert {name: data(line)[1] for name, line in labelled(right).items()} == {"ae": [0.25, 0.25]}
+
+
 # Every figure function returns its one figure and opens no other.
 
 FIGURES: dict[str, Callable[[], Figure]] = {
     "over_time": lambda: comparison_plots.over_time(over_times(DRL, "drl"), ["mlp_accuracy"]),
     "code_curves": lambda: comparison_plots.code_curves(
         {"drl": (np.random.default_rng(0).normal(size=(4, 20, 2)), np.ones(4))}, np.arange(20) % 10
+    ),
+    "against_steps": lambda: comparison_plots.against_steps(
+        pd.concat(END.values()), ["knn_accuracy"]
     ),
     "comparison_bars": lambda: comparison_plots.comparison_bars(
         pd.DataFrame({"dataset": ["a"], "label": ["ae"], "method": ["ae"], "mean": [0.5],

@@ -60,6 +60,34 @@ def test_gathered_rows_say_whose_they_are() -> None:
     assert found.time_conditioned.tolist() == [True, True, False]
 
 
+# The end of the curve.
+
+
+def test_the_end_has_one_row_a_metric_and_says_how_each_code_was_trained() -> None:
+    end = RUN.updated(noise=NoiseRange().single(50.0), steps=300)
+    runs = [
+        end,
+        end.updated(adam_epsilon=1e-15, weighting="std2"),
+        end.updated(weighting="edm", seed=1),
+        RUN.updated(method="ae", steps=1200),
+        RUN.updated(method="random", steps=1200),
+    ]
+    columns = ["t", "sigma", "split", "metric", "value"]
+    once = [(1.0, 50.0, "test", "a", 2.0), (1.0, 50.0, "validation", "a", 3.0)]
+    before = [(0.5, 1.0, "test", "a", 2.0), (0.5, 1.0, "validation", "a", 3.0)]
+    tables = [pd.DataFrame(once, columns=columns)] * 3
+    tables += [pd.DataFrame(before + once, columns=columns)] * 2  # a baseline is told at all times
+    found = results.of_end(stored(r, t) for r, t in zip(runs, tables, strict=True))
+    assert found.index.tolist() == list(range(10))
+    assert (found.t == 1).all() and found.value.tolist() == [2.0, 3.0] * 5
+    of_run = found[found.split == "test"]
+    assert of_run.run.tolist() == [run.key for run in runs]
+    assert of_run.steps.tolist() == [300, 300, 300, 1200, 0]
+    assert of_run.adam_epsilon.tolist() == [1e-8, 1e-15, 1e-8, 1e-8, 1e-8]
+    assert of_run.weighting.tolist() == [run.weighting for run in runs]
+    assert not of_run.time_conditioned.any()
+
+
 # Information.
 
 
@@ -73,6 +101,7 @@ def shared(n: int, seed: int) -> pd.DataFrame:
             {
                 "t_i": i / n, "t_j": j / n, "sigma_i": 10.0**i, "sigma_j": 10.0**j,
                 "mi": values[i, j], "mi_leave_one_out": -1.0, "mi_plug_in": -2.0,
+                "mi_bias": values[j, i] / 9,
                 "nmi": values[i, j] / scale[i, j],
             }
             for i in range(n)
@@ -86,14 +115,14 @@ def test_information_becomes_a_row_for_each_ordered_pair_and_metric() -> None:
             for m in ("drl", "vdrl")]  # fmt: skip
     made = [shared(4, seed) for seed in range(4)]
     found = results.of_information(stored(r, t) for r, t in zip(runs, made, strict=True))
-    assert len(found) == 4 * 2 * 16
-    assert set(found.metric) == {"mi", "nmi"}
+    assert len(found) == 4 * 3 * 16
+    assert set(found.metric) == {"mi", "mi_bias", "nmi"}
     assert (found.split == "test").all() and found.time_conditioned.all()
     assert found.index.is_unique
     for run, table in zip(runs, made, strict=True):
         rows = found[found.run == run.key]
         assert (rows.method == run.method).all() and (rows.seed == run.seed).all()
-        for metric in ("mi", "nmi"):
+        for metric in ("mi", "mi_bias", "nmi"):
             wide = rows[rows.metric == metric].pivot(index="t", columns="t_j", values="value")
             expected = table.pivot(index="t_i", columns="t_j", values=metric)
             np.testing.assert_array_equal(wide, expected)

@@ -15,15 +15,26 @@ import torch
 from sklearn.metrics import accuracy_score
 from sklearn.svm import SVC
 
-from drlcore import downstream, paths, products, store
+from drlcore import (
+    downstream,
+    neural_probe,
+    paths,
+    products,
+    store,
+    time_probes,
+    trajectory_probes,
+)
 from drlcore.datasets import load_dataset
 from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError, DataError, ParameterError
 from drlcore.experiments import METHODS, Downstream
 from drlcore.factors import FACTORS
 from drlcore.model import EncoderModel
+from drlcore.neural_probe import ProbeTraining
 from drlcore.noise_range import NoiseRange
+from drlcore.presets import PRESETS
 from drlcore.probe import encode
+from drlcore.probe_networks import GRUProbe, MLPProbe, TransformerProbe
 from drlcore.products import Product
 from drlcore.run import RunParameters, build_model
 
@@ -260,6 +271,9 @@ def test_curves_of_a_code_without_time_can_be_stored() -> None:
         {"n_labels": (50, 20)},
         {"draws": 3},
         {"ablated": 3},
+        {"single": ProbeTraining(seeds=2)},
+        {"whole": ProbeTraining(dropout=0.2)},
+        {"masked": ProbeTraining(learning_rates=(1e-3, 1e-2))},
     ],
 )
 def test_another_protocol_is_another_file(change: dict[str, Any]) -> None:
@@ -273,7 +287,65 @@ def test_another_protocol_is_another_file(change: dict[str, Any]) -> None:
 
 def test_every_field_of_the_protocol_is_tried_above() -> None:
     assert set(Protocol.model_fields) == {
-        "n_times", "images", "epochs", "n_labels", "draws", "ablated",
+        "n_times", "images", "epochs", "n_labels", "draws", "ablated", "single", "whole",
+        "masked",
+    }  # fmt: skip
+
+
+def test_fields_at_their_default_leave_the_names_of_older_products_alone() -> None:
+    new = {"single", "whole", "masked", "drop_last", "constant_rate", "seeds", "whitened"}
+    assert not new & {*PROTOCOL.model_dump(), *ProbeTraining().model_dump()}
+    given = PROTOCOL.updated(single=ProbeTraining(), whole=ProbeTraining(), masked=ProbeTraining())
+    for kind in KINDS:
+        assert kind(RUN, given).name == kind(RUN, PROTOCOL).name
+    committed = {path.name for path in (paths.root() / "data" / "artefacts").glob("*/*.csv")}
+    for kind in (products.single_times, products.whole_trajectory):
+        assert kind(RUN, PRESETS["laptop"].comparison.protocol).file in committed
+
+
+def test_the_paper_s_protocol_is_that_of_its_code() -> None:
+    protocol = PRESETS["paper"].comparison.protocol
+    assert protocol.n_times == 11 and protocol.images is None
+    every = {
+        "epochs": 100, "batch_size": 256, "drop_last": True, "dropout": 0.25, "weight_decay": 1e-5,
+        "learning_rates": (1e-3, 7.5e-4, 5e-4, 2.5e-4, 1e-4, 5e-5), "constant_rate": True,
+        "whitened": False,
+    }  # fmt: skip
+    own = {
+        "single": {"width": 512, "seeds": 3, "clip_norm": None, "iterations": 1},
+        "whole": {"width": 256, "seeds": 5, "clip_norm": 1.0, "iterations": 2},
+        "masked": {"width": 256, "seeds": 3, "clip_norm": 1.0, "iterations": 1},
+    }
+    for of, expected in own.items():
+        found = protocol.training(of)  # type: ignore[arg-type]
+        assert found == ProbeTraining(**every, **expected)
+    transformer = TransformerProbe(128, 10, 0.25, width=256, iterations=2)
+    assert transformer.forward_layers[0].out_features == 512
+    counts = {
+        sum(p.numel() for p in network.parameters())
+        for network in (MLPProbe(128, 10, 0.25, 512), GRUProbe(128, 10, 0.25, 256), transformer)
+    }
+    assert counts == {71_178, 299_018, 562_954}  # as published
+
+
+def test_each_probe_is_trained_by_its_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[tuple[str, int], set[float]] = {}
+    fit = neural_probe.fit_probe
+
+    def noting(codes: Any, name: Any, seed: int, settings: Any, times: Any = None) -> Any:
+        seen.setdefault((name, settings.iterations), set()).add(settings.dropout)
+        return fit(codes, name, seed, settings, times)
+
+    for module in (time_probes, trajectory_probes):
+        monkeypatch.setattr(module, "fit_probe", noting)
+    protocol = PROTOCOL.updated(
+        n_times=2, n_labels=(), single=ProbeTraining(dropout=0.2),
+        whole=ProbeTraining(dropout=0.3, iterations=2), masked=ProbeTraining(dropout=0.4),
+    )  # fmt: skip
+    downstream.probe_single_times(RUN, untrained(), protocol)
+    downstream.probe_whole_trajectory(RUN, untrained(), protocol)
+    assert seen == {
+        ("mlp", 1): {0.2}, ("gru", 2): {0.3}, ("transformer", 2): {0.3}, ("transformer", 1): {0.4},
     }  # fmt: skip
 
 
@@ -357,7 +429,7 @@ def test_a_corrupt_or_foreign_product_is_refused(stored: dict[str, Any]) -> None
         path = kind(RUN, PROTOCOL).path
         assert path is not None
         path.write_bytes(b"")
-        with pytest.raises(ArtefactError, match=f"{path.name} is corrupt.*delete it"):
+        with pytest.raises(ArtefactError, match=f"{path.name} is corrupt.*delete "):
             kind(RUN, PROTOCOL).load()
     card = paths.runs() / RUN.key / "run.json"
     other = json.loads(card.read_text())
@@ -380,6 +452,20 @@ def test_a_single_level_leaves_no_curve_to_probe() -> None:
     run = RUN.updated(noise=NoiseRange().single(1.0))
     with pytest.raises(ParameterError, match="at least 2, over a range"):
         downstream.curves(run, untrained(run), PROTOCOL)
+
+
+@pytest.mark.parametrize("level", [0.5, 50.0])
+def test_a_static_code_trained_at_a_single_level_is_probed_once(level: float) -> None:
+    run = RUN.updated(noise=NoiseRange().single(level), time_conditioned=False)
+    table = downstream.probe_single_times(run, untrained(run), PROTOCOL)
+    assert set(table.sigma) == {level}
+    assert table.t.unique() == pytest.approx(np.log(level / 0.01) / np.log(5000))
+    assert not table.duplicated(["split", "metric"]).any()
+    # The same code over a range is probed alike, told at every time of it.
+    whole = RUN.updated(time_conditioned=False)
+    over = downstream.probe_single_times(whole, untrained(whole), PROTOCOL)
+    expected = over[over.t == over.t.max()].set_index(["split", "metric"]).value
+    pd.testing.assert_series_equal(table.set_index(["split", "metric"]).value, expected)
 
 
 def test_the_smoke_experiment_s_products_come_out_on_a_user_s_own_images(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,9 +15,10 @@ import pytest
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from drlcore import claims, figures, paths, publish, results
+from drlcore import checkpoint, claims, figures, paths, publish, results
 from drlcore.checkpoint import file_sha256
 from drlcore.datasets import load_dataset
+from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, StartHere
 
 FOLDER = paths.root() / "figures" / "laptop"
@@ -169,17 +171,43 @@ def figure() -> Iterator[plt.Figure]:
 
 
 def test_saved_figure_carries_its_origin(figure: plt.Figure, output: Path) -> None:
-    figures.save_figure(figure, "idea", StartHere(preset="smoke"))
-    path = paths.figures("smoke") / "idea.png"
-    origin = figures.origin_of(path)
+    experiment = StartHere(preset="smoke")
+    figures.save_figure(figure, "idea", experiment)
+    origin = figures.origin_of(paths.figures(experiment.place) / "idea.png")
     assert origin["notebook"] == "00_start_here"
-    assert origin["parameters"] == {"preset": "smoke", "dataset": "mnist"}
+    assert origin["parameters"] == json.loads(experiment.model_dump_json())
     assert origin["data_checksum"] == load_dataset("mnist").checksum
-    first = path.read_bytes(), path.with_suffix(".pdf").read_bytes()
-    figures.save_figure(figure, "idea", StartHere(preset="smoke"))
-    assert first == (path.read_bytes(), path.with_suffix(".pdf").read_bytes())
-    manifest = figures.write_manifest("smoke")
-    assert manifest.file.tolist() == ["idea.png"]
+    assert origin["version"] == version("drlcore")
+
+
+def test_drawn_again_from_another_commit_it_is_the_same_file(
+    figure: plt.Figure, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = StartHere(preset="smoke")
+    folder = paths.figures(experiment.place)
+    drawn = []
+    for commit in ("0.1.0-g1234567", "0.1.0-g89abcde+"):
+        for module in (checkpoint, figures):
+            monkeypatch.setattr(module, "code_version", lambda commit=commit: commit, raising=False)
+        figures.save_figure(figure, "idea", experiment)
+        manifest = figures.write_manifest(experiment.place)
+        assert manifest.file.tolist() == ["idea.png"]
+        drawn.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert set(drawn[0]) == {"idea.png", "idea.pdf", "manifest.csv"}
+    assert drawn[0] == drawn[1]
+
+
+def test_the_manifest_lists_our_figures_alone(figure: plt.Figure, output: Path) -> None:
+    with pytest.raises(ArtefactError, match="no figures in"):
+        figures.write_manifest("smoke")
+    assert not (output / "figures").exists()
+    experiment = StartHere(preset="smoke")
+    figures.save_figure(figure, "idea", experiment)
+    figure.savefig(paths.figures(experiment.place) / "holiday.png")
+    assert figures.write_manifest(experiment.place).file.tolist() == ["idea.png"]
+    figure.savefig(paths.figures(experiment.place) / "idea.png")
+    with pytest.raises(ArtefactError, match="idea.png does not say where it is from"):
+        figures.write_manifest(experiment.place)
 
 
 def test_unregistered_figure_is_refused(figure: plt.Figure, output: Path) -> None:
@@ -188,5 +216,5 @@ def test_unregistered_figure_is_refused(figure: plt.Figure, output: Path) -> Non
 
 
 def test_results_of_a_preset_that_was_not_run_are_refused(output: Path) -> None:
-    with pytest.raises(results.ArtefactError, match="make reproduce PRESET=paper"):
+    with pytest.raises(ArtefactError, match="make reproduce PRESET=paper"):
         results.read("paper", "04_noise_dial")

@@ -149,6 +149,13 @@ def test_prop1(sde, sigma, name, labels):
     assert terms.error.mean == pytest.approx(
         terms.dsm.mean - terms.constant.mean - terms.esm.mean, abs=1e-9
     )
+    # The control: without the constant the equation is off by the constant. It shows where the
+    # constant is not far below what DSM and ESM have in common.
+    off = terms.error_without_constant
+    assert off.mean == pytest.approx(terms.dsm.mean - terms.esm.mean, abs=1e-9)
+    assert abs(off.mean - terms.constant.mean) <= 4 * off.standard_error
+    if terms.constant.mean > 0.05 * terms.dsm.mean:
+        assert off.mean > 4 * off.standard_error
     # The constant does not depend on the score, and no score does better than it.
     best = prop1_terms(MIXTURE, sde, t, 20_000, seeded(), labels=labels)
     assert best.constant == terms.constant == best.dsm

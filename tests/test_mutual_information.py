@@ -49,6 +49,34 @@ def test_the_two_estimates_enclose_the_answer_where_it_is_hard(d: int, rho: floa
     assert found.leave_one_out < closed_form(d, rho, 0.2) < found.plug_in
 
 
+@pytest.mark.parametrize(
+    ("d", "rho"), [(32, 0.3), (32, 0.5), (32, 0.8), (8, 0.3), (8, 0.5), (4, 0.0), (1, 0.05)]
+)
+def test_the_bias_of_weak_dependence_in_many_directions_is_named(d: int, rho: float) -> None:
+    found = mutual_information(*gaussians(d, rho, 1000), resolution=0.2)
+    error = found.value - closed_form(d, rho, 0.2)
+    assert not found.trusted
+    if d == 32:  # what is too much is the bias, or part of it
+        assert 0.05 < error < found.bias
+        assert found.bias > 0.5
+
+
+@pytest.mark.parametrize(
+    ("d", "rho"), [(1, 0.8), (1, 1), (2, 0.8), (2, 1), (4, 0.95), (4, 1), (8, 0.95), (8, 1)]
+)
+def test_what_is_trusted_is_within_a_tenth_of_the_closed_form(d: int, rho: float) -> None:
+    found = mutual_information(*gaussians(d, rho, 1000), resolution=0.2)
+    assert found.trusted
+    assert found.value == pytest.approx(closed_form(d, rho, 0.2), rel=0.1)
+
+
+@pytest.mark.parametrize("d", [2, 8, 32])
+def test_of_codes_that_share_nothing_the_bias_is_all_there_is(d: int) -> None:
+    found = mutual_information(*gaussians(d, 0, 1000), resolution=0.2)
+    assert found.value == pytest.approx(found.bias, abs=0.2)
+    assert (found.value > 0.5) == (d == 32)
+
+
 @pytest.mark.parametrize(("d", "resolution"), [(1, 0.05), (2, 0.1), (4, 0.2), (8, 0.2)])
 def test_self_information_of_a_gaussian_code(d: int, resolution: float) -> None:
     x, _ = gaussians(d, 0, 3000)
@@ -91,6 +119,21 @@ def test_equals_the_definition_term_by_term() -> None:
     assert found.plug_in == pytest.approx(np.mean(plug_in), abs=1e-5)
     assert found.leave_one_out == pytest.approx(np.mean(left_out), abs=1e-5)
     assert found.value == pytest.approx((found.plug_in + found.leave_one_out) / 2)
+
+    broken = np.random.default_rng(np.random.SeedSequence(5, spawn_key=(1,))).permutation(60)
+    (_, x_read, x_scale), (_, y_read, y_scale) = readings
+    null = []
+    for left_out in (False, True):
+        logs = []
+        for n in range(60):
+            seen = np.arange(60) != n if left_out else np.full(60, True)
+            a = multivariate_normal(x_read[n], x_scale**2 * np.eye(3)).logpdf(x)[seen]
+            b = multivariate_normal(y_read[broken[n]], y_scale**2 * np.eye(2)).logpdf(y[broken])[
+                seen
+            ]
+            logs.append(logsumexp(a + b) - logsumexp(a) - logsumexp(b) + np.log(seen.sum()))
+        null.append(np.mean(logs))
+    assert found.bias == pytest.approx(np.mean(null), abs=1e-5)
 
 
 def test_agrees_with_the_library_in_one_dimension() -> None:

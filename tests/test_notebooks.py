@@ -15,6 +15,7 @@ import nbformat
 import pandas as pd
 import pytest
 from batch import snakemake
+from papermill import inspect_notebook
 
 from drlcore import paths
 from drlcore.claims import COLUMNS as CLAIM_COLUMNS
@@ -23,8 +24,7 @@ from drlcore.figures import FIGURES, origin_of
 from drlcore.results import COLUMNS
 
 ROOT = paths.root()
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-NAMES = [path.stem for path in NOTEBOOKS]
+NAMES = sorted(EXPERIMENTS)  # and no notebook of a user's
 
 
 @lru_cache
@@ -41,8 +41,9 @@ def parameters_cell(name: str) -> nbformat.NotebookNode:
     return cell
 
 
-def test_every_notebook_is_an_experiment_and_has_its_figures() -> None:
-    assert set(EXPERIMENTS) == set(NAMES) == set(FIGURES)
+def test_every_experiment_has_its_notebook_and_figures() -> None:
+    assert set(EXPERIMENTS) == set(FIGURES)
+    assert [name for name in NAMES if not (ROOT / "notebooks" / f"{name}.ipynb").is_file()] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,6 +52,7 @@ def test_form(name: str) -> None:
     assert cells[0].cell_type == "markdown" and cells[0].source.startswith(f"# {name[:2]} · ")
     assert code(name)[0] is parameters_cell(name)
     assert "from_notebook(globals())" in code(name)[1].source
+    assert "print(paths.where(experiment.place))" in code(name)[1].source
     for cell in code(name):
         assert len(cell.source.splitlines()) <= 25, cell.source
         tree = ast.parse(cell.source)
@@ -62,19 +64,20 @@ def test_form(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_the_experiment_s_fields_with_comments(name: str) -> None:
-    source = parameters_cell(name).source
-    assigned = {}
-    for statement in ast.parse(source).body:
-        assert isinstance(statement, ast.Assign)
-        (target,) = statement.targets
-        assert isinstance(target, ast.Name)
-        assigned[target.id] = ast.literal_eval(statement.value)
-    assert all("  # " in line for line in source.splitlines())
+    """As papermill tells them to a person who asks: ``papermill --help-notebook``."""
+    told = inspect_notebook(str(ROOT / "notebooks" / f"{name}.ipynb"))
     fields = EXPERIMENTS[name].model_fields
-    assert set(assigned) <= set(fields)
-    for parameter, value in assigned.items():
+    assert set(told) == set(fields)
+    for parameter, about in told.items():
+        value = ast.literal_eval(about["default"])
         assert value == fields[parameter].default, parameter
-    assert assigned["preset"] == "laptop"
+        assert about["inferred_type_name"] in ("str", "int", "float")
+        if value is not None:
+            assert type(value).__name__ == about["inferred_type_name"]
+        assert about["inferred_type_name"] in str(fields[parameter].annotation) or (
+            about["inferred_type_name"] == "str" and "Literal" in str(fields[parameter].annotation)
+        )
+        assert about["help"], parameter
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,6 +148,7 @@ def test_smoke_run_draws_every_figure(smoke: Path) -> None:
     assert drawn == {figure for figures in FIGURES.values() for figure in figures}
     manifest = pd.read_csv(smoke / "figures" / "smoke" / "manifest.csv")
     assert {Path(file).stem for file in manifest.file} == drawn
+    assert not list(smoke.glob("**/mine"))
 
 
 def test_smoke_run_trained_every_run_itself(smoke: Path) -> None:
@@ -195,14 +199,30 @@ def test_smoke_figures_know_their_origin(smoke: Path) -> None:
     assert (smoke / "data" / "runs" / key / file).is_file()
 
 
+def written(folder: Path) -> dict[str, bytes]:
+    """The content of every figure and table below ``folder``."""
+    files = [p for top in ("figures", "data/results") for p in (folder / top).rglob("*")]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files if p.is_file()}
+
+
 def test_a_changed_parameter_redoes_only_what_depends_on_it(smoke: Path) -> None:
-    """Last, because it changes the folder; in place, because records are kept by path."""
+    """Last, because it adds to the folder; in place, because records are kept by path."""
     before = {p.parent.name: p.stat().st_mtime_ns for p in smoke.glob("data/runs/*/run.json")}
+    reference = written(smoke)
     done = snakemake(smoke, "--config", "preset=smoke", "lambda_l1=0.001")
     assert done.returncode == 0, done.stderr[-4000:]
     after = {p.parent.name: p.stat().st_mtime_ns for p in smoke.glob("data/runs/*/run.json")}
     assert {key: after[key] for key in before} == before  # nothing old was trained again
     added = set(after) - set(before)
-    changed = EXPERIMENTS["03_train_drl"](preset="smoke", lambda_l1=0.001).runs()  # type: ignore[call-arg]
-    assert added == {run.key for run in changed} - set(before)
+    changed = EXPERIMENTS["03_train_drl"](preset="smoke", lambda_l1=0.001)  # type: ignore[call-arg]
+    assert added == {run.key for run in changed.runs()} - set(before)
     assert len(added) == 3  # DRL under two t-samplers, and one second stage
+    # The reference stays as it is; the rest is beside it, with a manifest of its own.
+    own = written(smoke)
+    assert {name: own.pop(name) for name in reference} == reference
+    assert changed.place == "mine/smoke-lambda_l1=0.001"
+    figures = {f"{name}.{end}" for name in FIGURES[changed.notebook] for end in ("png", "pdf")}
+    wanted = {f"figures/{changed.place}/{name}" for name in figures | {"manifest.csv"}}
+    assert set(own) == wanted | {f"data/results/{changed.place}/{n}.csv" for n in changed.writes}
+    done = snakemake(smoke, "--config", "preset=smoke")
+    assert "Nothing to be done" in done.stderr + done.stdout

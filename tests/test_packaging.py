@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +17,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+
+from drlcore.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -103,6 +108,65 @@ def test_one_test_command() -> None:
 def test_make_explains_its_targets(target: str) -> None:
     listed = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, check=True)
     assert re.search(rf"^  {target} +\w", listed.stdout, re.MULTILINE)
+
+
+def ignored(name: str) -> bool:
+    """Whether git ignores a file of that name that is not committed."""
+    command = ["git", "check-ignore", "--quiet", "--no-index", name]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_git_sees_the_committed_notebooks_and_no_user_s() -> None:
+    assert [name for name in EXPERIMENTS if ignored(f"notebooks/{name}.ipynb")] == []
+    own = ("out", "Untitled", "04_noise_dial-Copy1", "04_mine", "mine/04_noise_dial", "11_new")
+    assert all(ignored(f"notebooks/{name}.ipynb") for name in own)
+    assert ignored("figures/mine/laptop/idea.png") and ignored("data/results/mine/laptop/x.csv")
+    assert not ignored("figures/laptop/idea.png") and not ignored("data/results/laptop/x.csv")
+
+
+def test_make_test_runs_the_committed_notebooks_and_no_user_s(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "out.ipynb").write_text("a user's")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] && exec "{sys.executable}" "$@"\nprintf "%s\\n" "$@" >> called\n'
+    )
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["make", "-o", ".venv/.installed", "test"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    called = (tmp_path / "called").read_text().split()
+    notebooks = [word for word in called if word.endswith(".ipynb")]
+    assert notebooks == [f"notebooks/{name}.ipynb" for name in EXPERIMENTS]
+    assert called[called.index("--nbval") + 1] == notebooks[0]
+
+
+def test_working_copies_keep_what_a_user_saved(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    for name in ("00_a", "01_b"):
+        (tmp_path / "notebooks" / f"{name}.ipynb").write_text("as committed")
+    make = ["make", "-C", str(tmp_path), "copies"]
+    subprocess.run(make, check=True, capture_output=True)
+    copies = tmp_path / "notebooks" / "mine"
+    assert {p.name: p.read_text() for p in copies.iterdir()} == {
+        "00_a.ipynb": "as committed",
+        "01_b.ipynb": "as committed",
+    }
+    (copies / "00_a.ipynb").write_text("changed")
+    (copies / "01_b.ipynb").unlink()
+    subprocess.run(make, check=True, capture_output=True)
+    assert (copies / "00_a.ipynb").read_text() == "changed"
+    assert (copies / "01_b.ipynb").read_text() == "as committed"
+    assert "lab: env copies" in text("Makefile") and ignored("notebooks/mine/00_a.ipynb")
 
 
 def test_citation() -> None:

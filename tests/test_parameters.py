@@ -181,6 +181,7 @@ CHANGES: dict[str, Any] = {
     "threads": 2,
     "first_stage": BASE,
     "label_split": LabelSplit(n_labels=10),
+    "adam_epsilon": 1e-15,
 }
 
 
@@ -188,6 +189,13 @@ def test_any_changed_parameter_is_another_run():
     assert CHANGES.keys() == RunParameters.model_fields.keys()  # none forgotten
     keys = {name: BASE.updated(**{name: value}).key for name, value in CHANGES.items()}
     assert len({BASE.key, *keys.values()}) == 1 + len(keys)
+
+
+def test_a_field_younger_than_stored_runs_leaves_their_keys_alone():
+    assert BASE.adam_epsilon == 1e-8 and BASE.label_split is None
+    assert not {"adam_epsilon", "label_split"} & BASE.model_dump().keys()
+    changed = BASE.updated(adam_epsilon=1e-15)
+    assert RunParameters.from_json(changed.model_dump_json()) == changed
 
 
 @pytest.mark.parametrize(

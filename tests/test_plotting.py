@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from drlcore import plotting
-from drlcore.gaussian_mixture import Estimate, Prop1
 from drlcore.noise_range import NoiseRange
 from drlcore.toy import RADII, sample_toy
 
@@ -160,26 +159,51 @@ def test_scatter_leaves_outliers_outside_and_gives_classes_their_colour():
 # The dial.
 
 
-def test_dial_figure_draws_means_over_seeds_and_ranges():
-    accuracy, ink = [[0.2, 0.4], [0.5, 0.7], [0.8, 0.8]], [[0.9, 1.0], [0.5, 0.6], [0.1, 0.3]]
-    values = {"knn_accuracy": accuracy, "ink_r2": ink}
-    single = tidy(values, t_sampler="single", range="one level")
-    ranges = [
-        tidy(values, t_sampler=sampler, range=name).query("sigma_max == @sigma")
-        for sampler, name, sigma in (
-            ("uniform_t", "uniform t, σ in [1, 2]", 1.0),
-            ("interval", "upper", 10.0),
-        )
-    ]
-    left, right = plotting.dial_figure(pd.concat([single, *ranges])).axes
-    for k, of_levels in enumerate((accuracy, ink)):
-        x, y = line(left, k)
-        assert x == pytest.approx(SIGMAS)
-        assert y == pytest.approx(np.mean(of_levels, axis=1))
-    assert left.get_xscale() == "log"
+ACCURACY, INK = [[0.2, 0.4], [0.5, 0.7], [0.8, 0.8]], [[0.9, 1.2], [0.5, 0.6], [0.1, 0.3]]
+WORTH, KEPT = [[0.1, 0.1], [0.5, 0.6], [0.7, 0.5]], [[0.3, 0.5], [0.9, 0.9], [-0.2, 0.0]]
+
+
+def dial_table(accuracy: Any = ACCURACY, ink: Any = INK, worth: Any = WORTH) -> pd.DataFrame:
+    """As notebook 04 makes it: probes, usage, ranges and the untrained encoder."""
+    read = {"knn_accuracy": accuracy, "ink_r2": ink}
+    paid = {"worth": worth, "kept_class": KEPT, "kept_ink": worth}
+    one = {"t_sampler": "single", "range": "one level", "method": "drl"}
+    tables = [tidy(read, split="test", **one), tidy(paid, split="validation", **one)]
+    tables.append(tidy({m: [[9.0]] * 3 for m in read}, split="validation", **one))  # not drawn
+    for sampler, name, method in (
+        ("uniform_t", "uniform t, σ in [1, 2]", "drl"),
+        ("interval", "upper", "drl"),
+        ("uniform_t", "uniform t, σ in [1, 2]", "random"),
+    ):
+        rows = tidy(read, split="test", t_sampler=sampler, range=name, method=method)
+        sigma = {"uniform t, σ in [1, 2]": 1.0, "upper": 10.0}[name]
+        tables.append(rows[rows.sigma_max == sigma])
+    return pd.concat(tables, ignore_index=True)
+
+
+def bands(ax: Axes) -> list[tuple[float, float]]:
+    """Lowest and highest point of every band around a line."""
+    ends = [band.get_paths()[0].get_extents() for band in ax.collections]
+    return [(e.y0, e.y1) for e in ends]
+
+
+def test_dial_figure_draws_what_is_read_what_is_paid_for_and_the_ranges():
+    left, middle, right = plotting.dial_figure(dial_table()).axes
+    for ax, drawn in ((left, (ACCURACY, INK)), (middle, (WORTH, KEPT, WORTH))):
+        for k, of_levels in enumerate(drawn):
+            x, y = line(ax, k)
+            assert x == pytest.approx(SIGMAS)
+            assert y == pytest.approx(np.mean(of_levels, axis=1))
+        assert ax.get_xscale() == "log"
     labels = [text.get_text() for text in left.get_legend().get_texts()]
-    assert labels == [plotting.METRIC_LABELS["knn_accuracy"], plotting.METRIC_LABELS["ink_r2"]]
-    for container, of_levels in zip(right.containers, (accuracy, ink), strict=True):
+    assert labels[:2] == [plotting.DIAL_LABELS[m] for m in ("knn_accuracy", "ink_r2")]
+    assert labels[2:] == [f"the same of an untrained encoder: {v:.2f}" for v in (0.6, 0.55)]
+    labels = [text.get_text() for text in middle.get_legend().get_texts()]
+    assert labels == [plotting.DIAL_LABELS[m] for m in ("worth", "kept_class", "kept_ink")]
+    for ax in (left, right):  # the control is a dashed line through both
+        dashed = [li.get_ydata()[0] for li in ax.lines if li.get_linestyle() == "--"]
+        assert dashed == pytest.approx([0.6, 0.55])
+    for container, of_levels in zip(right.containers, (ACCURACY, INK), strict=True):
         points, _, (bars,) = container
         means = [np.mean(of_levels[1]), np.mean(of_levels[2])]
         assert list(points.get_ydata()) == pytest.approx(means)
@@ -187,35 +211,73 @@ def test_dial_figure_draws_means_over_seeds_and_ranges():
         lengths = [np.ptp(segment[:, 1]) for segment in bars.get_segments()]
         assert lengths == pytest.approx([2 * s for s in spread])
     assert [t.get_text() for t in right.get_xticklabels()] == ["uniform t\nσ in\n[1, 2]", "upper"]
-    # The strip of sigma's colours lies along the axis of sigma.
-    strip = left.patches
+    # The strip of sigma's colours lies along the axes of sigma.
+    strip = [p for p in middle.patches]
     assert len(strip) == 99
     for patch in strip[::20]:
         assert patch.get_facecolor() == plotting.sigma_colour(patch.get_x())
 
 
-def test_dial_factors_draw_every_factor_where_it_belongs():
-    metrics = ("ink_r2", "thickness_r2", "knn_accuracy", "slant_r2", "width_r2", "height_r2")
-    values = {m: [[k + 0.1], [k + 0.2], [k + 0.3]] for k, m in enumerate(metrics)}
-    left, right = plotting.dial_factors(tidy(values)).axes
-    for ax, names in ((left, metrics[:2]), (right, metrics[2:])):
-        for k, name in enumerate(names):
-            assert line(ax, k)[1] == pytest.approx([v[0] for v in values[name]])
-        labels = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert labels == [plotting.METRIC_LABELS[name] for name in names]
+def test_dial_figure_clips_no_band():
+    """A spread that reaches beyond 1 or below 0 is seen to."""
+    figure = plotting.dial_figure(dial_table())
+    figure.canvas.draw()
+    for ax in figure.axes[:2]:
+        low, high = ax.get_ylim()
+        assert low < 0 and high > 1
+        assert all(low < below and above < high for below, above in bands(ax))
+    assert max(above for _, above in bands(figure.axes[0])) > 1.2  # so there was one to clip
+
+
+def test_dial_figure_of_one_seed_has_no_spread_and_a_gap_where_nothing_is_shared():
+    one = dial_table().query("seed == 0")
+    gone = (one.metric == "kept_class") & (one.sigma_max == 1.0)
+    figure = plotting.dial_figure(one[~gone])
+    figure.canvas.draw()
+    left, middle, right = figure.axes
+    assert line(left, 0)[1] == pytest.approx([of[0] for of in ACCURACY])
+    assert line(middle, 1)[1] == pytest.approx([0.3, np.nan, -0.2], nan_ok=True)
+    assert list(right.containers[0][0].get_ydata()) == pytest.approx([0.5, 0.8])
+
+
+def test_dial_factors_draw_how_every_factor_is_read_and_paid_for():
+    factors = ("ink", "thickness", "class", "slant", "width", "height")
+    probes = ["knn_accuracy" if f == "class" else f"{f}_r2" for f in factors]
+    read = {m: [[k + 0.1], [k + 0.2], [k + 0.3]] for k, m in enumerate(probes)}
+    paid = {f"kept_{f}": [[-k], [k], [0]] for k, f in enumerate(factors)}
+    table = pd.concat([tidy(read, split="test"), tidy(paid, split="validation")])
+    axes = np.array(plotting.dial_factors(table).axes).reshape(2, 2)
+    for number, values in enumerate((read, paid)):
+        row = axes[number]
+        of_row = list(values.items())
+        for ax, drawn in zip(row, (of_row[:2], of_row[2:]), strict=True):
+            for k, (_, v) in enumerate(drawn):
+                assert line(ax, k)[1] == pytest.approx([of[0] for of in v])
+            if number == 0:  # below, the colours say the same
+                labels = [text.get_text() for text in ax.get_legend().get_texts()]
+                assert labels == [plotting.METRIC_LABELS[name] for name, _ in drawn]
 
 
 def test_dial_codes_have_a_panel_for_each_level():
     rng = np.random.default_rng(0)
     clouds = {f"σ = {k}": rng.normal(size=(50, 2)) for k in range(7)}
     labels = np.arange(50) % 10
-    axes = plotting.dial_codes(clouds, labels).axes
+    *axes, bar = plotting.dial_codes(clouds, labels).axes
     assert len(axes) == 10  # two rows of five
+    assert bar.get_ylabel() == "class" and list(bar.get_yticks()) == list(range(10))
     for ax, (title, codes) in zip(axes, clouds.items(), strict=False):
         assert ax.get_title() == title
         np.testing.assert_allclose(ax.collections[0].get_offsets(), codes)
         np.testing.assert_array_equal(ax.collections[0].get_array(), labels)
     assert all(not ax.collections for ax in axes[7:])
+
+
+def test_dial_codes_of_one_dimension_are_drawn_against_the_class():
+    codes, labels = np.random.default_rng(0).normal(size=(50, 1)), np.arange(50) % 3
+    ax, _ = plotting.dial_codes({"σ = 1": codes}, labels).axes
+    drawn = np.stack([codes[:, 0], labels], axis=1)
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), drawn)
+    assert ax.get_ylim()[0] < 0 and ax.get_ylim()[1] > 2
 
 
 def test_dial_samples_stand_under_their_image():
@@ -271,49 +333,71 @@ def test_same_code_sheets_show_source_samples_and_mean_diversity():
 # Curves.
 
 
-def test_code_usage_draws_losses_and_their_ratio_to_no_code():
-    losses = {"own": [0.1, 0.2, 0.3], "shuffled": [0.4, 0.5, 0.6], "constant": [0.3, 0.3, 0.5]}
-    table = pd.DataFrame(
-        [(s, z, v) for z, of in losses.items() for s, v in zip(SIGMAS, of, strict=True)],
-        columns=["sigma", "z", "loss"],
-    )
-    none = pd.DataFrame({"sigma": SIGMAS, "loss": [0.5, 0.5, 1.0]})
-    left, right = plotting.code_usage(table, none).axes
-    assert line(left, 0) == (SIGMAS, [0.5, 0.5, 1.0])
-    for k, (name, values) in enumerate(losses.items()):
-        assert line(left, k + 1) == (SIGMAS, values)
-        assert left.lines[k + 1].get_label() == f"{name} code"
-        assert line(right, k)[1] == pytest.approx(np.divide(values, [0.5, 0.5, 1.0]))
-    assert list(right.lines[3].get_ydata()) == [1, 1]
+def usage_rows(losses: dict[str, Any]) -> pd.DataFrame:
+    """Losses for each sigma and seed, as ``results.of_usage`` has them."""
+    rows = tidy({f"loss_{name}": of for name, of in losses.items()})
+    return rows.rename(columns={"sigma_max": "at_sigma"})
 
 
-def test_prop1_curves_are_the_means_of_the_terms_and_the_floors():
-    terms = [
-        Prop1(*(Estimate(mean, 0.1) for mean in (0.5 + k, 0.3 + k, 0.2, 0.0))) for k in range(3)
-    ]
-    floors = pd.DataFrame(
-        {"nothing": [0.3, 1.3, 2.3], "coarse": [0.2, 0.3, 0.4], "x0": [0.0, 0, 0]}, index=SIGMAS
-    )
-    left, right = plotting.prop1_curves(SIGMAS, terms, floors).axes
-    expected = {"DSM": [0.5, 1.5, 2.5], "constant": [0.3, 1.3, 2.3], "ESM": [0.2] * 3}
-    assert {li.get_label(): list(li.get_ydata()) for li in left.lines} == expected
-    for k, name in enumerate(floors):
-        assert line(right, k) == (SIGMAS, floors[name].tolist())
-        assert right.lines[k].get_label() == name
+def test_code_usage_draws_losses_over_seeds_and_their_ratio_to_the_same_seeds_no_code():
+    losses = {
+        "own": [[0.1, 0.3], [0.2, 0.2], [0.3, 0.5]],
+        "shuffled": [[0.4, 0.4], [0.5, 0.7], [0.6, 0.6]],
+        "constant": [[0.3, 0.3], [0.3, 0.3], [0.5, 0.5]],
+    }
+    none = np.array([[0.5, 0.1], [0.5, 0.2], [1.0, 0.5]])
+    figure = plotting.code_usage(usage_rows(losses), usage_rows({"own": none}))
+    left, right = figure.axes
+    for k, (name, values) in enumerate({"no": none, **losses}.items()):
+        assert line(left, k)[0] == SIGMAS
+        assert line(left, k)[1] == pytest.approx(np.mean(values, axis=1))
+        assert left.lines[k].get_label() == f"{name} code"
+        ratio = np.divide(values, none)
+        assert line(right, k)[1] == pytest.approx(ratio.mean(axis=1))
+        vertices = right.collections[k].get_paths()[0].vertices
+        top = (ratio.mean(axis=1) + ratio.std(axis=1, ddof=1)).max()
+        assert vertices[:, 1].max() == pytest.approx(top)
 
 
-def test_factor_gains_draw_gains_radii_and_the_toy_set():
-    gains = pd.DataFrame(
-        [(s, f, k + i) for k, f in enumerate(RADII) for i, s in enumerate(SIGMAS)],
-        columns=["sigma", "factor", "gain"],
-    )
-    left, right = plotting.factor_gains(gains).axes
-    for k, (factor, radius) in enumerate(RADII.items()):
-        curve, mark = right.lines[2 * k : 2 * k + 2]
-        assert list(curve.get_ydata()) == [k, k + 1, k + 2]
-        assert curve.get_label() == factor
-        assert curve.get_color() == mark.get_color() == plotting.FACTOR_COLOURS[factor]
-        assert list(mark.get_xdata()) == [radius, radius]
+FLOORS = {
+    "dsm": [[0.5, 0.7], [1.5, 1.7], [2.5, 2.7]],
+    "constant": [[0.3, 0.5], [1.3, 1.5], [2.3, 2.5]],
+    "esm": [[0.2, 0.2]] * 3,
+    "floor_nothing": [[0.3, 0.3], [1.3, 1.3], [2.3, 2.3]],
+    "floor_shuffled": [[0.2, 0.4], [1.2, 1.4], [2.2, 2.4]],
+    **{f"floor_{f}": [[k, k], [k + 1, k + 1], [k + 2, k + 2]] for k, f in enumerate(RADII)},
+    **{f"gain_{f}": [[k, k + 2], [k + 1, k + 3], [k, k]] for k, f in enumerate(RADII)},
+    "gain_shuffled": [[0.0, 0.0]] * 3,
+}
+
+
+def mean_line(ax: Axes, label: str) -> list[list[float]]:
+    (found,) = [li for li in ax.lines if li.get_label() == label]
+    return [list(map(float, values)) for values in found.get_data()]
+
+
+def test_prop1_curves_are_the_means_over_seeds_of_the_terms_and_the_floors():
+    left, right = plotting.prop1_curves(tidy(FLOORS)).axes
+    means = {metric: [np.mean(of) for of in values] for metric, values in FLOORS.items()}
+    for label, metric in {"DSM": "dsm", "constant": "constant", "ESM": "esm"}.items():
+        x, y = mean_line(left, label)
+        assert x == SIGMAS and y == pytest.approx(means[metric])
+    names = {"nothing": "nothing", **{f: f for f in RADII}, "a shuffled factor": "shuffled"}
+    for label, name in names.items():
+        x, y = mean_line(right, label)
+        assert x == SIGMAS and y == pytest.approx(means[f"floor_{name}"])
+    assert mean_line(right, "x0")[1] == [0, 0]
+
+
+def test_factor_gains_draw_mean_gains_the_control_radii_and_the_toy_set():
+    left, right = plotting.factor_gains(tidy(FLOORS)).axes
+    for factor, radius in RADII.items():
+        expected = [np.mean(of) for of in FLOORS[f"gain_{factor}"]]
+        assert mean_line(right, factor)[1] == pytest.approx(expected)
+        colours = {li.get_color() for li in right.lines if li.get_label() == factor}
+        (mark,) = [li for li in right.lines if list(li.get_xdata()) == [radius, radius]]
+        assert colours == {mark.get_color()} == {plotting.FACTOR_COLOURS[factor]}
+    assert mean_line(right, "a shuffled factor") == [SIGMAS, [0.0] * 3]
     x, factors = sample_toy(3000, seed=0)
     np.testing.assert_allclose(left.collections[0].get_offsets(), x)
     np.testing.assert_array_equal(left.collections[0].get_array(), factors["middle"])
@@ -374,7 +458,6 @@ def test_caption_names_the_noise_range():
 
 # Every figure function returns its one figure and opens no other.
 
-ONE = {"knn_accuracy": [[0.1]] * 3, "ink_r2": [[0.2]] * 3}
 SHEET = {
     "clean": images(2),
     "noisy": images(2)[None],
@@ -386,10 +469,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         {"a": ({"images": images(4), "z1": np.arange(2), "z2": np.arange(2)},
                np.random.default_rng(0).normal(size=(20, 2)))}, np.arange(20) % 10
     ),
-    "dial_figure": lambda: plotting.dial_figure(
-        pd.concat([tidy(ONE, t_sampler="single", range="a"), tidy(ONE, t_sampler="x", range="b")])
-    ),
-    "dial_factors": lambda: plotting.dial_factors(tidy(ONE)),
+    "dial_figure": lambda: plotting.dial_figure(dial_table()),
+    "dial_factors": lambda: plotting.dial_factors(dial_table()),
     "dial_codes": lambda: plotting.dial_codes({"a": np.eye(2)}, np.arange(2)),
     "dial_samples": lambda: plotting.dial_samples(
         {"a": {"clean": images(2), "images": images(6).reshape(2, 3, 1, 4, 4)}}
@@ -399,15 +480,11 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
     ),
     "code_usage": lambda: plotting.code_usage(
-        pd.DataFrame({"sigma": [1.0] * 3, "z": ["own", "shuffled", "constant"], "loss": [1.0] * 3}),
-        pd.DataFrame({"sigma": [1.0], "loss": [1.0]}),
+        usage_rows({name: [[1.0]] * 3 for name in ("own", "shuffled", "constant")}),
+        usage_rows({"own": [[1.0]] * 3}),
     ),
-    "prop1_curves": lambda: plotting.prop1_curves(
-        [1.0], [Prop1(*[Estimate(1.0, 0.1)] * 4)], pd.DataFrame({"nothing": [1.0]}, index=[1.0])
-    ),
-    "factor_gains": lambda: plotting.factor_gains(
-        pd.DataFrame({"sigma": [1.0], "factor": ["fine"], "gain": [1.0]})
-    ),
+    "prop1_curves": lambda: plotting.prop1_curves(tidy(FLOORS)),
+    "factor_gains": lambda: plotting.factor_gains(tidy(FLOORS)),
     "toy_dial": lambda: plotting.toy_dial(
         tidy({f"{f}_accuracy": [[0.5]] * 3 for f in RADII}),
         pd.DataFrame({"sigma": [1.0], "factor": ["fine"], "gain": [1.0]}), 0.5,

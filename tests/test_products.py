@@ -24,7 +24,8 @@ MODULES = (  # what products are computed with
     "probe_networks", "sampling", "sheets", "time_probes", "trajectory", "trajectory_probes",
 )  # fmt: skip
 ELSEWHERE = {
-    "laplacenet_training._CHUNK",  # images at a time, of no consequence
+    "laplacenet_training._CHUNK", "diagnostics._BATCH",  # images at a time, of no consequence
+    "diagnostics.WORTH",  # read from the table, by what is made of it
     "augmentation.GAUSS_SIGMA", "augmentation.CROP_SCALE",  # of the training of a run
 }  # fmt: skip
 

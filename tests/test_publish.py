@@ -95,3 +95,29 @@ def test_a_missing_product_is_named_and_nothing_is_lost(checkout: Path) -> None:
     with pytest.raises(ArtefactError, match=f"{product.file} of run {product.run.key} is missing"):
         publish.publish()
     assert content(checkout) == before
+
+
+def test_a_run_of_another_output_folder_is_published_whole(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path_factory.mktemp("output")
+    monkeypatch.setenv("DRLCORE_OUTPUT", str(output))
+    for place, text in (("laptop", "theirs"), ("mine/laptop", "mine")):
+        for folder in (paths.results(place), paths.figures(place)):
+            folder.mkdir(parents=True)
+            (folder / "made.csv").write_text(text)
+    publish.publish()
+    for folder in ("data/results", "figures"):
+        assert (checkout / folder / "laptop" / "made.csv").read_text() == "theirs"
+        assert not (checkout / folder / "mine").exists()
+    assert (checkout / "data" / "results" / "laptop" / "claims.csv").is_file()
+
+
+def test_a_changed_run_is_not_what_is_published(checkout: Path) -> None:
+    changed = EXPERIMENTS["02_score_matching_floor"](preset="laptop", seed=1)  # type: ignore[call-arg]
+    path = publish.executed(changed.place, changed.notebook)
+    path.parent.mkdir(parents=True)
+    path.write_text("not a notebook")
+    before = content(checkout)
+    publish.publish()
+    assert content(checkout) == before

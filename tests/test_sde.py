@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 
 from drlcore.errors import ParameterError
 from drlcore.noise_range import NoiseRange
-from drlcore.sde import SDE, SDEName, make_sde
+from drlcore.sde import SDE, SDEName, make_sde, released_range
 
 torch.set_num_threads(1)
 NAMES: tuple[SDEName, ...] = ("ve", "vp", "subvp")
@@ -201,3 +201,66 @@ def test_lognormal_is_the_truncated_law(name, mean, std):
 def test_draws_are_fixed_by_the_generator(sde):
     first, second = (sde.draw_t(10, torch.Generator().manual_seed(6)) for _ in range(2))
     assert torch.equal(first, second)
+
+
+# The authors' own clock.
+
+
+def released(name: SDEName, t: np.ndarray) -> dict[str, np.ndarray]:
+    """VP and sub-VP from the authors' formulas: beta from 0.1 to 20, t in [0, 1]."""
+    beta = 0.1 + t * 19.9
+    whole = 0.1 * t + 19.9 * t**2 / 2  # integral of beta from 0
+    mean = np.exp(-whole / 2)
+    variance = -np.expm1(-whole)
+    if name == "vp":
+        return {"f": -beta / 2, "g": np.sqrt(beta), "mean": mean, "std": np.sqrt(variance)}
+    g = np.sqrt(-beta * np.expm1(-2 * whole))
+    return {"f": -beta / 2, "g": g, "mean": mean, "std": variance}
+
+
+@pytest.mark.parametrize("name", ["vp", "subvp"])
+def test_the_released_clock_is_the_authors(name):
+    sde = make_sde(name, released_range(name))
+    t = np.concatenate([np.geomspace(1e-5, 1e-2, 20), np.linspace(0.02, 1, 50)])
+    expected = released(name, t)
+    found = {
+        "f": sde.drift_coefficient(f64(*t)),
+        "g": sde.diffusion(f64(*t)),
+        "mean": sde.mean_coefficient(f64(*t)),
+        "std": sde.std(f64(*t)),
+    }
+    for what, value in expected.items():
+        np.testing.assert_allclose(found[what].numpy(), value, rtol=1e-9, err_msg=what)
+    ends = expected["std"][[0, -1]] / expected["mean"][[0, -1]]
+    noise = sde.noise
+    assert (noise.sigma_min, noise.sigma_max) == pytest.approx(tuple(ends), rel=1e-5)
+    assert (sde.t_min, sde.t_max) == pytest.approx((1e-5, 1), rel=3e-5)
+    drawn = sde.draw_t(N_DRAWS, torch.Generator().manual_seed(7)).double().numpy()
+    assert drawn.min() > 0.99e-5 and drawn.max() <= 1
+    assert p_value(drawn, stats.uniform(1e-5, 1 - 1e-5).cdf) > 0.01
+
+
+def test_the_released_clock_reaches_further_than_the_project_s_range():
+    vp, subvp = released_range("vp"), released_range("subvp")
+    assert (vp.sigma_max, subvp.sigma_max) == pytest.approx((152, 152), abs=0.5)
+    assert vp.sigma_min == pytest.approx(1e-3, rel=1e-2)
+    assert subvp.sigma_min == pytest.approx(1e-6, rel=1e-2)
+    assert released_range("ve") == NoiseRange()
+    for noise in (vp, subvp):  # 6 digits: nothing that could differ in the last bit elsewhere
+        for end in (noise.sigma_min, noise.sigma_max):
+            assert float(f"{end:.6g}") == end
+
+
+@pytest.mark.parametrize("name", ["vp", "subvp"])
+def test_sampling_may_stop_where_the_authors_do(name):
+    trained, walked = (make_sde(name, released_range(name, end)) for end in (1e-5, 1e-3))
+    assert walked.t_min == pytest.approx(1e-3, rel=3e-5) and walked.t_max == trained.t_max
+    t = f64(0.001, 0.3, 1)  # the same clock, so the model that was trained on the one serves both
+    for what in ("sigma", "std", "mean_coefficient"):
+        assert torch.equal(getattr(trained, what)(t), getattr(walked, what)(t))
+
+
+@pytest.mark.parametrize("end", [0.0, -1e-3, 1.0, math.nan])
+def test_the_released_clock_ends_inside(end):
+    with pytest.raises(ParameterError, match="between 0 and 1"):
+        released_range("vp", end)

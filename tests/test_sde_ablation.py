@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from drlcore.datasets import load_dataset
+from drlcore.errors import ParameterError
+from drlcore.experiments import SDEAblation
 from drlcore.model import with_score_network
 from drlcore.noise_range import NoiseRange
 from drlcore.run import RunParameters, ScoreNetworkName, build_model
 from drlcore.sampling import probability_flow_ode
-from drlcore.sde import SDEName
+from drlcore.sde import SDEName, released_range
 from drlcore.training import train
 
 DIGITS = load_dataset("digits")
@@ -66,6 +68,34 @@ def test_loss_falls(sde: str, method: str, time_conditioned: bool, tmp_path: Pat
     history = train(run, build_model(run, DIGITS), DIGITS, tmp_path, progress=False)
     assert history.step.tolist() == [50, 100]
     assert history.score_loss.iloc[-1] < 0.8 * history.score_loss.iloc[0]
+
+
+@pytest.mark.parametrize("weighting", ["std2", "edm"])
+@pytest.mark.parametrize("sde", ["vp", "subvp"])
+def test_loss_falls_on_the_released_clock(sde: SDEName, weighting: str, tmp_path: Path) -> None:
+    run = RUN.updated(sde=sde, noise=released_range(sde), weighting=weighting)
+    run = run.updated(steps=100, batch_size=32)
+    history = train(run, build_model(run, DIGITS), DIGITS, tmp_path, progress=False)
+    assert history.score_loss.iloc[-1] < 0.9 * history.score_loss.iloc[0]
+
+
+def test_the_notebook_s_clock_is_one_parameter() -> None:
+    ours, theirs = (
+        SDEAblation(preset="smoke", dataset="digits", clock=clock)
+        for clock in ("range", "released")
+    )
+    assert ours == SDEAblation(preset="smoke", dataset="digits") and not ours.about_clock
+    assert "(1e-5, 1]" in theirs.about_clock
+    changed = set()
+    for a, b in zip(ours.runs(), theirs.runs(), strict=True):
+        assert b == (a.updated(noise=released_range(a.sde)) if a.sees_noise else a)
+        if a.key != b.key:
+            changed.add((a.sde, a.method))
+    assert changed == {(sde, method) for sde in ("vp", "subvp") for method in ("drl", "vdrl")}
+    with pytest.raises(ParameterError, match="clock = 'released' has its own range"):
+        SDEAblation(preset="smoke", dataset="digits", clock="released", sigma_max=10.0)
+    with pytest.raises(ParameterError, match="clock"):
+        SDEAblation(preset="smoke", dataset="digits", clock="own")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("sde", SDES)

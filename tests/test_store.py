@@ -17,7 +17,7 @@ from drlcore.card import Card, Data, Weights
 from drlcore.checkpoint import file_sha256
 from drlcore.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
-from drlcore.experiments import SETTINGS, Floor, LatentSpace
+from drlcore.experiments import SETTINGS, LatentSpace, NoiseDial
 from drlcore.gaussian_mixture import Estimate, Prop1
 from drlcore.noise_range import NoiseRange
 from drlcore.products import Product
@@ -247,18 +247,22 @@ def test_a_second_stage_is_filed_under_the_noise_its_encoder_saw() -> None:
 
 def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
     levels = [0.1, 1.0]
-    terms = [Prop1(*(Estimate(m + k, 0.01 * (m + 1)) for m in (4, 3, 1, 0))) for k in range(2)]
+    terms = [Prop1(*(Estimate(m + k, 0.01 * (m + 1)) for m in (4, 3, 1, 0, 6)))
+             for k in range(2)]  # fmt: skip
     floors = pd.DataFrame({"nothing": [3.0, 4.0], "coarse": [1.0, 2.0], "x0": 0.0}, index=levels)
     gains = pd.DataFrame(
         [(s, f, g) for f, of in (("coarse", (2.0, 0.5)), ("fine", (0.1, 0.0)))
          for s, g in zip(levels, of, strict=True)],
         columns=["sigma", "factor", "gain"],
     )  # fmt: skip
-    table = results.of_floor(Floor(sde="vp", seed=2), levels, terms, floors, gains)
+    table = results.of_floor("vp", 2, levels, terms, floors, gains)
     wide = table.pivot(index="sigma_max", columns="metric", values="value")
     assert wide.dsm.tolist() == [4, 5] and wide.constant.tolist() == [3, 4]
     assert wide.esm.tolist() == [1, 2] and wide.error.tolist() == [0, 1]
     assert wide.error_standard_error.tolist() == [0.01, 0.01]
+    assert wide.error_without_constant.tolist() == [6, 7]
+    assert wide.error_without_constant_standard_error.tolist() == [0.07, 0.07]
+    assert "floor_x0" not in wide  # 0 by definition
     assert wide.floor_nothing.tolist() == [3, 4] and wide.floor_coarse.tolist() == [1, 2]
     assert wide.gain_coarse.tolist() == [2, 0.5] and wide.gain_fine.tolist() == [0.1, 0]
     assert (table.dataset == "toy").all() and (table.split == "monte-carlo").all()
@@ -289,7 +293,7 @@ def test_written_tables_have_the_columns_in_order_and_are_read_back(output: Path
 
 
 def test_results_computed_here_come_before_the_committed_ones(checkout: Path) -> None:
-    with pytest.raises(ArtefactError, match=r"no results of table.*PRESET=made-up.*table\.ipynb"):
+    with pytest.raises(ArtefactError, match=r"no results of table.*PRESET=made-up"):
         results.path_of("made-up", "table")
     committed = put(checkout / "data" / "results" / "made-up" / "table.csv", "value\n1\n")
     assert results.path_of("made-up", "table") == committed
@@ -353,45 +357,94 @@ def test_follows_code_measures_beyond_a_byte() -> None:
     assert results.follows_code(sheet).tolist() == [1]
 
 
-def test_notebook_03s_table_is_made_of_its_products(checkout: Path) -> None:
+def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path) -> None:
     """Every product is put in place by hand, so nothing trains and every number is known."""
-    space = LatentSpace(preset="smoke", dataset="digits")
+    space = LatentSpace(preset="smoke", dataset="digits", seed=3)
+    assert list(space.seeds) == [3, 4]
     steps = space.numbers.nfe_steps
-    for k, setting in enumerate(SETTINGS):
-        metrics = products.metrics(space.run(*setting))
-        table = f"split,metric,value\ntest,knn_accuracy,0.{k + 1}\n"
-        put_product(store.folder(metrics.run), metrics, table)
-    for run, loss in ((space.run("drl", "uniform_t"), 0.3), (space.unconditional(), 0.6)):
-        table = f"sigma,z,loss\n0.1,own,{loss}\n0.1,shuffled,{2 * loss}\n7,own,{loss / 2}\n"
-        put_product(store.folder(run), products.usage(run), table)
-    for setting, share in zip(SETTINGS[:2], (False, True), strict=True):
-        sheet = swap_sheet(np.full((3, 4, 4), share))
-        swapped = products.swapped_codes(space.sampler(*setting), steps)
-        put_product(store.folder(swapped.run), swapped, sheet)
-    for dimension in space.numbers.latent_dims:
-        sheet = {
-            "diversity": np.full(5, 1 / dimension, np.float32),
-            "error": np.full(5, 2 / dimension, np.float32),
-        }
-        same_code = products.same_code(space.of_dimension(dimension), steps)
-        put_product(store.folder(same_code.run), same_code, sheet)
+    for seed in space.seeds:
+        settings = [space.run(*setting, seed) for setting in SETTINGS]
+        for k, run in enumerate(settings):
+            table = f"split,metric,value\ntest,knn_accuracy,0.{k}\n"
+            put_product(store.folder(run), products.metrics(run), table)
+        for k, run in enumerate([*settings, space.unconditional(seed)]):
+            losses = {"own": 0.1 * (k + 1), "shuffled": 0.2 * (k + 1), "same_class": 0.1 * (k + 1)}
+            rows = "".join(f"{s},{z},{v / s}\n" for s in (0.1, 7) for z, v in losses.items())
+            put_product(store.folder(run), products.usage(run), f"sigma,z,loss\n{rows}")
+        for setting, share in zip(SETTINGS[:2], (False, True), strict=True):
+            sheet = swap_sheet(np.full((3, 4, 4), share))
+            swapped = products.swapped_codes(space.sampler(*setting, seed), steps)
+            put_product(store.folder(swapped.run), swapped, sheet)
+        for dimension in space.numbers.latent_dims:
+            sheet = {
+                "diversity": np.full(5, 1 / dimension, np.float32),
+                "error": np.full(5, seed / dimension, np.float32),
+            }
+            same_code = products.same_code(space.of_dimension(dimension, seed), steps)
+            put_product(store.folder(same_code.run), same_code, sheet)
 
     table = results.write("smoke", "made", results.of_latent_space(space))
-    assert list(table.columns) == results.COLUMNS
-    assert not table.isna().any().any()
-    accuracy = table[table.metric == "knn_accuracy"].set_index(["method", "t_sampler"]).value
-    assert accuracy.to_dict() == {s: pytest.approx(0.1 * (k + 1)) for k, s in enumerate(SETTINGS)}
-    losses = table[table.metric.str.startswith("loss_")]
-    assert (losses.split == "validation").all()
-    own = losses[losses.metric == "loss_own"].set_index(["method", "sigma_max"]).value
+    assert list(table.columns) == [*results.COLUMNS, "at_sigma"]
+    assert not table[results.COLUMNS].isna().any().any()
+    assert (table.groupby(["metric", "seed"]).size().unstack().nunique(axis=1) == 1).all()
+    assert ((table.sigma_min == 0.01) & (table.sigma_max == 50)).all()  # trained on, everywhere
+    looked_at = table.metric.str.match("loss_|worth|kept_|follows_code")
+    assert (table.at_sigma.notna() == looked_at).all()
+    first = table[table.seed == 3]
+    accuracy = first[first.metric == "knn_accuracy"].set_index(["method", "t_sampler"]).value
+    assert accuracy.to_dict() == {s: pytest.approx(0.1 * k) for k, s in enumerate(SETTINGS)}
+    used = first[first.at_sigma.notna() & (first.split == "validation")]
+    by = ["method", "t_sampler", "at_sigma"]
+    own = used[used.metric == "loss_own"].set_index(by).value
     assert own.to_dict() == {
-        ("drl", 0.1): 0.3, ("drl", 7): 0.15, ("dsm", 0.1): 0.6, ("dsm", 7): 0.3,
-    }  # fmt: skip
-    assert losses[losses.metric == "loss_shuffled"].value.tolist() == [0.6, 1.2]
-    follows = table[table.metric == "follows_code"].set_index(["t_sampler", "sigma_max"]).value
+        (*setting, s): pytest.approx(0.1 * (k + 1) / s)
+        for k, setting in enumerate([*SETTINGS, ("dsm", "uniform_t")])
+        for s in (0.1, 7)
+    }
+    assert set(used[used.method == "dsm"].metric) == {"loss_own"}  # there is no code to change
+    with_code = used[used.method != "dsm"]
+    assert with_code[with_code.metric == "worth"].value.tolist() == pytest.approx([0.5] * 8)
+    assert with_code[with_code.metric == "kept_class"].value.tolist() == pytest.approx([1.0] * 8)
+    follows = first[first.metric == "follows_code"].set_index(["t_sampler", "at_sigma"]).value
     assert follows.to_dict() == {
         (t, s): float(t == "uniform_sigma") for _, t in SETTINGS[:2] for s in (0.5, 2.0, 10.0)
     }
-    for metric, times in (("sample_diversity", 1), ("sample_error", 2)):
-        spread = table[table.metric == metric].set_index("latent_dim").value
-        assert spread.to_dict() == {d: pytest.approx(times / d) for d in space.numbers.latent_dims}
+    for seed, rows in table.groupby("seed"):
+        for metric, times in (("sample_diversity", 1), ("sample_error", seed)):
+            spread = rows[rows.metric == metric].set_index("latent_dim").value
+            expected = {d: pytest.approx(times / d) for d in space.numbers.latent_dims}
+            assert spread.to_dict() == expected
+
+
+def test_seeds_of_notebook_03_are_those_of_one_seed_each() -> None:
+    """So that what was trained for one seed is found, whichever seeds are asked for."""
+    three = LatentSpace(preset="laptop", seed=4, n_seeds=3)
+    alone = [LatentSpace(preset="laptop", seed=s, n_seeds=1) for s in (4, 5, 6)]
+    assert {r.key for r in three.runs()} == {r.key for one in alone for r in one.runs()}
+    assert three.run("drl", "uniform_t") == alone[0].run("drl", "uniform_t")
+    assert {p.run.key for p in three.products()} <= {r.key for r in three.runs()}
+
+
+def test_the_dials_control_is_untrained_and_measured_like_the_dial() -> None:
+    dial = NoiseDial(preset="smoke", latent_dim=3, lambda_z=0.1, n_seeds=2)
+    control = dial.control()
+    assert [(r.method, r.seed, r.latent_dim) for r in control] == [("random", s, 3) for s in (0, 1)]
+    assert {r.noise.t_sampler for r in control} == {"uniform_t"}
+    assert {r.encoder for r in control} == {r.encoder for r in dial.dial()}
+    probed = {p.run.key for p in dial.products() if p.file.startswith("metrics")}
+    used = {p.run.key for p in dial.products() if p.file.startswith("usage")}
+    assert {r.key for r in control} <= probed - used  # it has no loss to use a code for
+    assert {r.key for r in dial.dial() + dial.toy()} == used
+
+
+def test_a_code_worth_too_little_to_share_has_no_shares() -> None:
+    used = pd.DataFrame(
+        {
+            "sigma": [0.1, 0.1, 0.1],
+            "z": ["own", "shuffled", "same_ink"],
+            "loss": [1.0, 1.001, 1.0],
+        }
+    )
+    rows = results.of_usage(RUN, used)
+    assert set(rows.metric) == {"loss_own", "loss_shuffled", "loss_same_ink", "worth"}
+    assert not rows.isna().any().any()

@@ -8,7 +8,7 @@ import torch
 from drlcore.gaussian_mixture import floor
 from drlcore.noise_range import NoiseRange
 from drlcore.sde import make_sde
-from drlcore.toy import FACTORS, RADII, TOY, factor_gain, sample_toy
+from drlcore.toy import FACTORS, RADII, TOLD, TOY, factor_gain, floors, sample_toy
 
 torch.set_num_threads(1)
 SIGMAS = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
@@ -100,3 +100,39 @@ def test_gain_does_not_depend_on_the_sde(gain):
     other = factor_gain([1.0], make_sde("vp", NoiseRange()), 4000, seed=0)
     expected = gain[gain.sigma == 1.0].gain.to_numpy()
     np.testing.assert_allclose(other.gain.to_numpy(), expected, rtol=1e-6, atol=1e-12)
+
+
+def test_a_shuffled_factor_is_worth_nothing_though_it_is_computed_like_one():
+    sde = make_sde("ve", NoiseRange())
+    names = [*FACTORS, "shuffled"]
+    gain = factor_gain(SIGMAS, sde, 2000, seed=3, factors=names)
+    assert gain.factor.tolist() == names * len(SIGMAS)
+    of_shuffled = gain[gain.factor == "shuffled"]
+    assert (of_shuffled.gain.abs() < 1e-12).all()
+    assert gain.groupby("factor").gain.max()[list(FACTORS)].min() > 0.1  # the method can see a gain
+    law, labels = TOLD["shuffled"]
+    x0, component = law.sample(3000, torch.Generator().manual_seed(0))
+    assert set(labels[component].tolist()) == {0, 1, 2}
+    t = torch.full((3000,), 0.5)
+    np.testing.assert_allclose(
+        law.log_density(x0, t, sde, labels, labels[component]), TOY.log_density(x0, t, sde)
+    )
+
+
+def test_floors_are_those_of_what_z_tells():
+    sde = make_sde("vp", NoiseRange())
+    table = floors([0.1, 2.0], sde, 3000, seed=5)
+    assert list(table.columns) == ["nothing", *FACTORS, "shuffled", "x0"]
+    assert table.index.tolist() == [0.1, 2.0]
+    assert (table.x0 == 0).all()
+    for sigma in table.index:
+        t = float(sde.t(torch.tensor(sigma, dtype=torch.float64)))
+
+        def at(told, t=t):
+            return floor(TOY, sde, t, 3000, torch.Generator().manual_seed(5), told)
+
+        assert table.nothing[sigma] == at(None).mean
+        assert table.fine[sigma] == at(FACTORS["fine"]).mean
+        error = math.sqrt(2) * at(None).standard_error
+        assert abs(table.shuffled[sigma] - table.nothing[sigma]) <= 4 * error
+    assert floors([2.0], sde, 3000, seed=6).nothing[2.0] != table.nothing[2.0]

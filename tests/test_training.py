@@ -48,6 +48,19 @@ def test_same_seed_same_bits_and_another_seed_others(tmp_path: Path) -> None:
     assert not same(first, weights(RUN.updated(seed=1), tmp_path))
 
 
+def test_adam_gets_the_run_s_epsilon(tmp_path: Path) -> None:
+    # At the paper's largest noise, std2 leaves gradients so small that 1e-8 counts and 1 stops all.
+    run = RUN.updated(noise=NoiseRange().single(50.0), ema_decay=0.0)
+    start = {k: v.clone() for k, v in build_model(run, DIGITS).state_dict().items()}
+
+    def moved(epsilon: float) -> float:
+        after = weights(run.updated(adam_epsilon=epsilon), tmp_path / f"{epsilon}")
+        return sum(float((after[name] - start[name]).abs().sum()) for name in start)
+
+    usual, small, huge = moved(1e-8), moved(1e-15), moved(1.0)
+    assert small > 1.01 * usual > 100 * huge > 0
+
+
 def test_loss_falls_and_history_says_so(tmp_path: Path) -> None:
     run = RUN.updated(steps=200)
     model = build_model(run, DIGITS)
@@ -115,10 +128,9 @@ def test_running_statistics_are_averaged_like_the_weights(encoder: str, tmp_path
     assert {int(count) for count in live} == {4}
 
 
-@pytest.mark.parametrize("encoder", ["conv-norm", "wrn-28-2"])
-def test_averaged_weights_go_with_averaged_statistics(encoder: str, tmp_path: Path) -> None:
+def test_averaged_weights_go_with_averaged_statistics(tmp_path: Path) -> None:
     """Against the statistics that the averaged weights really have on the training images."""
-    run = RUN.updated(encoder=encoder, steps=40, batch_size=16, learning_rate=3e-3)
+    run = RUN.updated(encoder="conv-norm", steps=300)
     model = build_model(run, DIGITS)
     live: dict[str, torch.Tensor] = {}
 
@@ -331,7 +343,7 @@ def test_corrupt_weights_are_refused(output: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ArtefactError, match="expected sha256 .*, found .*delete it"):
+    with pytest.raises(ArtefactError, match="expected sha256 .*, found .*; delete "):
         store.load_or_train(run, progress=False, device="cpu")
 
 

@@ -10,9 +10,10 @@ from scipy import stats
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC
 
+from drlcore import neural_probe
 from drlcore.datasets import load_dataset
 from drlcore.errors import DataError, ParameterError
-from drlcore.neural_probe import ProbeName, ProbeTraining, fit_probe
+from drlcore.neural_probe import ProbeName, ProbeTraining, SeedProbe, fit_probe
 from drlcore.noise_range import NoiseRange
 from drlcore.paired import best_time, combining_times, paired_difference
 from drlcore.probe import encode
@@ -206,7 +207,7 @@ def test_the_kept_epoch_is_the_best_on_validation() -> None:
     wrong = CodeSplit(codes.validation.z, (codes.validation.y + 1) % 4)
     rigged = Trajectories(codes.t, codes.sigma, codes.train, wrong, codes.test)
     probe = fit_probe(rigged, "mlp", 0, QUICK.updated(learning_rates=(1e-3,)), [1])
-    assert probe.epoch == 1 and probe.accuracy(wrong) == probe.validation_accuracy > 0
+    assert probe.members[0].epoch == 1 and probe.accuracy(wrong) == probe.validation_accuracy > 0
     assert probe.accuracy(codes.test) < fit_probe(codes, "mlp", 0, QUICK, [1]).accuracy(codes.test)
 
 
@@ -283,13 +284,87 @@ def test_static_codes_are_probed_once_with_the_same_result() -> None:
     assert few_shot(static, 8, 2).equals(few_shot(plain, 8, 2))
 
 
+# Several rates and seeds.
+
+
+@pytest.mark.parametrize("name", ["mlp", "transformer"])
+def test_rate_and_numbers_are_those_of_a_loop_over_rates_and_seeds(name: ProbeName) -> None:
+    codes, times = at_one_time(1, n=200), [1] if name == "mlp" else None
+    rates, seeds = (3e-4, 3e-3), (5, 1005)
+    settings = QUICK.updated(epochs=2, learning_rates=rates, seeds=2)
+    found = fit_probe(codes, name, 5, settings, times)
+    alone = {
+        (rate, seed): fit_probe(
+            codes, name, seed, settings.updated(learning_rates=(rate,), seeds=1), times
+        )
+        for rate in rates
+        for seed in seeds
+    }
+    mean = {rate: sum(alone[rate, s].validation_accuracy for s in seeds) / 2 for rate in rates}
+    best = max(rates, key=mean.__getitem__)
+    assert mean[rates[0]] != mean[rates[1]]
+    assert (found.learning_rate, found.validation_accuracy) == (best, pytest.approx(mean[best]))
+    members = [alone[best, seed] for seed in seeds]
+    test = [member.accuracy(codes.test) for member in members]
+    assert test[0] != test[1] and found.accuracy(codes.test) == pytest.approx(np.mean(test))
+    lost = [member.importance(codes.test) for member in members]
+    np.testing.assert_allclose(found.importance(codes.test), np.mean(lost, axis=0))
+    if name == "transformer":
+        seen = [member.attention(codes.test) for member in members]
+        np.testing.assert_allclose(found.attention(codes.test), np.mean(seen, axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("of_seeds", "kept"),
+    [([(0.9, 0.2), (0.6, 0.6)], 1), ([(0.2, 0.9), (0.6, 0.6)], 1), ([(0.5, 0.6), (0.5, 0.5)], 0)],
+    ids=["best seed first", "best seed last", "best of both"],
+)
+def test_the_rate_is_the_best_in_the_mean_not_of_one_lucky_seed(
+    of_seeds: list[tuple[float, float]], kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = (1e-3, 1e-2)
+
+    def scored(probe: SeedProbe, codes: Trajectories, seed: int, rate: float, _: object) -> None:
+        probe.validation_accuracy = of_seeds[rates.index(rate)][seed // 1000]
+
+    monkeypatch.setattr(neural_probe, "_train", scored)
+    settings = QUICK.updated(learning_rates=rates, seeds=2)
+    assert fit_probe(at_one_time(0, n=40), "gru", 0, settings).learning_rate == rates[kept]
+
+
+@pytest.mark.parametrize("n", [70, 20])  # 2 full batches of 32 and a rest; a rest alone
+def test_published_training_is_plain_adam_on_full_batches_of_codes_as_they_are(n: int) -> None:
+    codes = at_one_time(0, n=n)
+    settings = ProbeTraining(
+        width=16, epochs=1, batch_size=32, drop_last=True, learning_rates=(0.01,),
+        constant_rate=True, whitened=False, dropout=0.0, clip_norm=None,
+    )  # fmt: skip
+    (found,) = fit_probe(codes, "mlp", 3, settings, [0]).members
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        reference = MLPProbe(3, 4, 0.0, width=16)
+    z, y = torch.from_numpy(codes.train.z[0]), torch.from_numpy(codes.train.y)
+    adam = torch.optim.Adam(reference.parameters(), lr=0.01, weight_decay=1e-5)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(3))
+    for i in range(max(n // 32, 1)):
+        chosen = order[32 * i : 32 * (i + 1)]
+        loss = torch.nn.functional.cross_entropy(reference.layers(z[chosen]), y[chosen])
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    for a, b in zip(found.network.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(a, b.detach(), rtol=1e-4, atol=1e-6)
+    expected = reference.layers(torch.from_numpy(codes.test.z[0])).argmax(1).numpy()
+    assert found.accuracy(codes.test) == pytest.approx((expected == codes.test.y).mean())
+
+
 @pytest.mark.parametrize("name", ["mlp", "gru", "transformer"])
 def test_same_seed_same_probe(name: ProbeName) -> None:
     codes, settings = at_one_time(1), QUICK.updated(epochs=2)
     state = torch.get_rng_state()
     probes = [fit_probe(codes, name, seed, settings, [1]) for seed in (0, 0, 1)]
     assert torch.equal(torch.get_rng_state(), state)
-    a, b, c = (torch.cat([p.flatten() for p in x.network.parameters()]) for x in probes)
+    a, b, c = (torch.cat([p.flatten() for p in x.members[0].network.parameters()]) for x in probes)
     assert torch.equal(a, b) and not torch.equal(a, c)
 
 

@@ -65,11 +65,15 @@ def verdicts(preset: str) -> pd.DataFrame:
     return pd.DataFrame(found)[COLUMNS]
 
 
-def write_claims(preset: str) -> pd.DataFrame:
-    """Judge every claim and write ``data/results/<preset>/claims.csv``."""
+def write_claims(preset: str, place: str | None = None) -> pd.DataFrame:
+    """Judge every claim by the reference tables of ``preset`` and write ``claims.csv``.
+
+    Args:
+        place: where to, see ``Experiment.place``; None: beside those tables.
+    """
     table = verdicts(preset)
     write_atomically(
-        paths.results(preset) / "claims.csv",
+        paths.results(place or preset) / "claims.csv",
         lambda temporary: table.to_csv(temporary, index=False, float_format="%.4g"),
     )
     return table

@@ -51,6 +51,7 @@ class Verdicts(Experiment):
     """Notebook 05: claims and what became of them."""
 
     notebook = "05_claims"
+    described = False
     writes = ("claims",)
     reads = (
         Floor.notebook,

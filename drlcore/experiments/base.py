@@ -1,25 +1,38 @@
 """What every notebook's parameters cell may set, and what follows from it.
 
-The field names are the allowed parameter names; ``None`` means the preset's number.
+The field names are the allowed parameter names; ``None`` means the preset's number. Every field is
+read: there is none that changes nothing.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from types import ModuleType
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from drlcore import own_images
+from drlcore.compute import compute
 from drlcore.datasets import DATASETS, load_dataset, require, title
-from drlcore.noise_range import NoiseRange
-from drlcore.parameters import Parameters
+from drlcore.noise_range import NoiseRange, Sigma
+from drlcore.notebook_names import parameter_names
+from drlcore.parameters import Parameters, fingerprint
 from drlcore.presets import PRESETS, Preset, PresetName
 from drlcore.products import Product
 from drlcore.run import RunParameters
-from drlcore.sde import SDEName
+from drlcore.sde import SDEName, make_sde
+
+# Bounds on what is asked for at once, far above every preset: beyond them the list of what is to do
+# would take minutes to make and years to train.
+Seeds = Annotated[int, Field(ge=1, le=100)]
+Levels = Annotated[int, Field(ge=2, le=100)]
+Steps = Annotated[int, Field(ge=1, le=10**7)]
+LatentDim = Annotated[int, Field(ge=2, le=1024)]  # two can be drawn; an image has about a thousand
+Penalty = Annotated[float, Field(ge=0, le=1e6)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy and scikit-learn take
 
 IMAGE_DATASETS = tuple(name for name in DATASETS if name != "toy")
 
@@ -53,14 +66,15 @@ def _known_dataset(name: str) -> str:
 
 ImageDataset = Annotated[str, AfterValidator(_known_dataset)]
 
-# Names IPython puts into every notebook's namespace.
-_IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+# Longest name of a folder that is made of parameters; file systems end at 255 bytes.
+_LONGEST = 100
 
 
 class Experiment(Parameters):
     """Base: what every notebook can set.
 
-    ``notebook`` names it; ``writes`` and ``reads`` name the result tables it makes and takes.
+    ``notebook`` names it; ``writes`` and ``reads`` name the result tables it makes and takes;
+    ``described`` says whether it has text about what is to be seen, written for the defaults.
 
     Attributes:
         preset: ``smoke`` (seconds), ``laptop`` (minutes) or ``paper`` (a GPU).
@@ -69,28 +83,74 @@ class Experiment(Parameters):
     notebook: ClassVar[str]
     writes: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
+    described: ClassVar[bool] = True
     preset: PresetName = "laptop"
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
         """Read the parameters cell: call as ``from_notebook(globals())`` right after it.
 
-        papermill only warns about a parameter that the notebook does not know. Here every global
-        that is not a field is an error, so that a misspelt ``-p`` stops the notebook at once.
+        papermill only warns about a parameter that the notebook does not know. Here every name
+        given there that is not a field is an error, so that a misspelt ``-p`` stops the notebook at
+        once. Which names were given is read from the kernel's history (see ``parameter_names``);
+        outside IPython they are all globals.
 
         Raises:
             ParameterError: an unknown name, a wrong type or an impossible value.
         """
-        return cls(
-            **{
-                name: value
-                for name, value in namespace.items()
-                if not name.startswith("_")
-                and name not in _IPYTHON
-                and not callable(value)
-                and not isinstance(value, ModuleType)
-            }
-        )
+        names = parameter_names(namespace, cls.model_fields)
+        return cls(**{name: namespace[name] for name in names})
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The parameters that differ from the defaults, ``preset`` among them."""
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        return {n: getattr(self, n) for n in defaults if getattr(self, n) != defaults[n]}
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The numbers that follow from preset and parameters, and that a reader wants to know."""
+        return {}
+
+    def __str__(self) -> str:
+        """Preset and changed parameters; the numbers that follow; what the text does not fit."""
+        changed = [f"{n} = {value!r}" for n, value in self.changed.items() if n != "preset"]
+        lines = [
+            f"preset {self.preset}, "
+            + (f"changed: {', '.join(changed)}" if changed else "all other parameters at default")
+        ]
+        if self.resolved:
+            lines.append("; ".join(f"{name}: {value}" for name, value in self.resolved.items()))
+        if self.described and self.changed:
+            others = ", ".join(f"{name} = {value!r}" for name, value in self.changed.items())
+            lines.append(f"'What to see' below was written for the defaults, not for {others}")
+        return "\n".join(lines)
+
+    def compute(self) -> None:
+        """Train and compute all that the notebook reads and that is not stored, see ``compute``."""
+        compute(self.runs(), self.products())
+
+    @property
+    def place(self) -> str:
+        """Folder of ``data/results`` and of ``figures`` that this experiment writes to.
+
+        The reference, ``<preset>``, is written by the batch run alone, which says so by
+        ``$DRLCORE_REFERENCE``, and with default parameters alone. All else is the user's own:
+        ``mine/<preset>``, followed by ``-<name>=<value>`` for each changed parameter. A data file
+        stands there by its name. Where that would be long or odd, a fingerprint of the values
+        follows.
+        """
+        changed = self.model_dump(mode="json", exclude_defaults=True, exclude={"preset"})
+        if not changed:
+            return self.preset if os.environ.get("DRLCORE_REFERENCE") else f"mine/{self.preset}"
+        told = {**changed}
+        if "dataset" in told:
+            told["dataset"] = ",".join(map(title, getattr(self, "asked", [told["dataset"]])))
+        wanted = "-".join([self.preset, *(f"{name}={value}" for name, value in told.items())])
+        safe = re.sub(r"[^A-Za-z0-9._,=+-]", "_", wanted)[:_LONGEST]
+        if told != changed or safe != wanted:
+            safe += f"-{fingerprint(changed)[:8]}"
+        return f"mine/{safe}"
 
     @property
     def numbers(self) -> Preset:
@@ -116,24 +176,40 @@ class Experiment(Parameters):
         return [*_batched(rest, self.numbers.runs_per_job), *_batched(toy, 18)]
 
 
-class ImageExperiment(Experiment):
+class NoisyExperiment(Experiment):
+    """Base of experiments with one diffusion.
+
+    Attributes:
+        sde: ``ve`` (the paper's), ``vp`` or ``subvp``.
+        sigma_min, sigma_max: the noise range, data units; images lie in [-1, 1].
+    """
+
+    sde: SDEName = "ve"
+    sigma_min: Sigma = 0.01
+    sigma_max: Sigma = 50.0
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        make_sde(self.sde, self.noise)
+        return self
+
+    @property
+    def noise(self) -> NoiseRange:
+        """The whole range, uniform t."""
+        return NoiseRange(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
+
+
+class ImageExperiment(NoisyExperiment):
     """Base of experiments that train on images.
 
     Attributes:
         dataset: a name of ``IMAGE_DATASETS``, or the path of an ``.npz`` file with your own images,
             kept as an absolute one.
-        sde: ``ve`` (the paper's), ``vp`` or ``subvp``.
-        sigma_min, sigma_max: the noise range, data units; images lie in [-1, 1].
-        steps: training steps where codes are measured.
-        sampler_steps: training steps where samples are drawn.
+        steps: training steps.
     """
 
     dataset: ImageDataset = "mnist"
-    sde: SDEName = "ve"
-    sigma_min: float = Field(default=0.01, gt=0)
-    sigma_max: float = Field(default=50.0, gt=0)
-    steps: int | None = Field(default=None, ge=1)
-    sampler_steps: int | None = Field(default=None, ge=1)
+    steps: Steps | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -146,9 +222,9 @@ class ImageExperiment(Experiment):
         return title(self.dataset)
 
     @property
-    def noise(self) -> NoiseRange:
-        """The whole range, uniform t."""
-        return NoiseRange(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
+    def steps_where_drawn(self) -> int:
+        """Training steps of a model that samples are drawn from."""
+        return self.steps or self.numbers.sampler_steps
 
     def base(self, **changes: Any) -> RunParameters:
         """A run with the preset's numbers whose code is measured."""
@@ -171,7 +247,7 @@ class ImageExperiment(Experiment):
         return {
             "score_network": numbers.sampler_network,
             "width": numbers.sampler_width,
-            "steps": self.sampler_steps or numbers.sampler_steps,
+            "steps": self.steps_where_drawn,
         }
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from drlcore.experiments.base import Experiment, ImageDataset, ImageExperiment
-from drlcore.noise_range import NoiseRange
+from drlcore.experiments.base import Experiment, ImageDataset, NoisyExperiment, Seed, Seeds
 from drlcore.sde import SDEName, make_sde
 
 
@@ -19,37 +18,46 @@ class StartHere(Experiment):
     """
 
     notebook = "00_start_here"
+    described = False
     dataset: ImageDataset = "mnist"
 
 
-class ForwardSDE(ImageExperiment):
-    """Notebook 01: what each noise level erases. Trains nothing."""
-
-    notebook = "01_forward_sde"
-
-
-class Floor(Experiment):
-    """Notebook 02: Proposition 1 in closed form on the toy set. Trains nothing.
+class ForwardSDE(NoisyExperiment):
+    """Notebook 01: what each noise level erases. Trains nothing.
 
     Attributes:
-        sde: which diffusion.
-        sigma_min, sigma_max: the noise range, toy units (the coarse scale is 8).
-        seed: of the Monte-Carlo draws.
+        dataset: whose images are made noisy.
+    """
+
+    notebook = "01_forward_sde"
+    dataset: ImageDataset = "mnist"
+
+    @model_validator(mode="after")
+    def _all_reach(self) -> Self:
+        for name in get_args(SDEName):
+            make_sde(name, self.noise)  # the notebook draws all of them on this range
+        return self
+
+
+class Floor(NoisyExperiment):
+    """Notebook 02: Proposition 1 in closed form on the toy set. Trains nothing.
+
+    The noise range is in toy units, where the coarse scale is 8.
+
+    Attributes:
+        seed: of the first Monte-Carlo draws.
+        n_seeds: how many draws, seeds ``seed``, ``seed + 1``, ...; None takes the preset's.
     """
 
     notebook = "02_score_matching_floor"
     writes = (notebook,)
-    sde: SDEName = "ve"
-    sigma_min: float = Field(default=0.01, gt=0)
-    sigma_max: float = Field(default=50.0, gt=0)
-    seed: int = Field(default=0, ge=0)
-
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        make_sde(self.sde, self.noise)
-        return self
+    seed: Seed = 0
+    n_seeds: Seeds | None = None
 
     @property
-    def noise(self) -> NoiseRange:
-        """The whole range, uniform t."""
-        return NoiseRange(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
+    def seeds(self) -> range:
+        return range(self.seed, self.seed + (self.n_seeds or self.numbers.n_seeds))
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        return {"draws a level and seed": f"{self.numbers.monte_carlo:,}", "seeds": len(self.seeds)}

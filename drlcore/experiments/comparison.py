@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate, takewhile
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from drlcore.datasets import DATASETS, available, require, title
 from drlcore.downstream import Protocol
-from drlcore.experiments.base import Experiment, image_dataset
+from drlcore.experiments.base import Experiment, LatentDim, Seeds, Steps, image_dataset
 from drlcore.loss import Method, Weighting
-from drlcore.noise_range import NoiseRange
+from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.own_images import is_own
 from drlcore.presets import MethodsPreset
 from drlcore.products import (
@@ -23,7 +23,7 @@ from drlcore.products import (
     whole_trajectory,
 )
 from drlcore.run import RunParameters
-from drlcore.sde import SDEName
+from drlcore.sde import SDEName, released_range
 
 _PATH, _NAMES = 2**12, 2**16  # characters: more than a path has, and more than anyone types
 
@@ -73,6 +73,14 @@ class Compared(NamedTuple):
 
 
 CURVES = (Compared("drl", True), Compared("vdrl", True))
+UNTRAINED_CURVE = Compared("random", True)  # the control of what is read from CURVES
+# How DRL is trained at sigma_max alone: lambda, and what Adam adds to the root mean square of a
+# gradient. Under std2 the gradients there lie within a few orders of Adam's usual 1e-8.
+ENDS: tuple[dict[str, Any], ...] = (
+    {"weighting": "std2"},
+    {"weighting": "std2", "adam_epsilon": 1e-15},
+    {"weighting": "edm"},
+)
 METHODS = (
     *CURVES,
     Compared("drl", False),
@@ -104,18 +112,20 @@ class Comparison(Experiment):
 
     shows_one: ClassVar[bool] = True
     dataset: DatasetNames | None = None
-    sigma_min: float = Field(default=0.01, gt=0)
-    sigma_max: float = Field(default=50.0, gt=0)
+    sigma_min: Sigma = 0.01
+    sigma_max: Sigma = 50.0
     weighting: Weighting | None = None
-    latent_dim: int | None = Field(default=None, ge=2)
-    n_seeds: int | None = Field(default=None, ge=1)
-    steps: int | None = Field(default=None, ge=1)
+    latent_dim: LatentDim | None = None
+    n_seeds: Seeds | None = None
+    steps: Steps | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.shows_one or not self.datasets:
             require(self.asked[0])  # an absent one stops here and says how to get it
-        self.runs()  # every run is validated before the first one trains, under every SDE
+        # Every run is validated before the first one trains, under every SDE; seeds differ in no
+        # more than their number, so one of them speaks for all.
+        self.model_copy(update={"n_seeds": 1}).runs()
         return self
 
     @property
@@ -125,6 +135,17 @@ class Comparison(Experiment):
     @property
     def weighting_used(self) -> Weighting:
         return self.weighting or self.numbers_compared.weighting
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        numbers = self.numbers_compared
+        return {
+            "data": ", ".join(self.asked[:1] if self.shows_one else self.asked),
+            "λ": self.weighting_used,
+            "latent_dim": self.latent_dim or numbers.latent_dim,
+            "seeds": len(self.seeds),
+            "steps": self.steps or numbers.steps,
+        }
 
     @property
     def protocol(self) -> Protocol:
@@ -194,24 +215,52 @@ class CodeCurve(Comparison):
     """Notebook 06: E(x0, t), one encoder that holds the whole dial.
 
     A code of two dimensions, so that it must choose and can be drawn. DRL is trained under both
-    weightings, the paper's ``std2`` and ``edm``.
+    weightings, the paper's ``std2`` and ``edm``; the control is an untrained E(x0, t).
+
+    The end of the curve is another question, put to codes of the preset's size: E(x0) trained by
+    DRL at ``sigma_max`` alone against an autoencoder, at several training lengths.
+
+    Attributes:
+        latent_dim: of the curve; None takes the preset's.
     """
 
     notebook = "06_code_as_a_curve"
     writes = (notebook,)
-    latent_dim: int | None = Field(default=2, ge=2)
+    latent_dim: LatentDim | None = 2
 
-    def runs(self) -> list[RunParameters]:
+    def along_curve(self) -> list[RunParameters]:
+        """E(x0, t): DRL and VDRL, DRL under the other weighting, and untrained."""
         other: Weighting = "edm" if self.weighting_used == "std2" else "std2"
         runs = [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
         drl = self.per_seed(CURVES[0], self.asked[0])
-        return runs + [run.updated(weighting=other) for run in drl]
+        runs += [run.updated(weighting=other) for run in drl]
+        return runs + self.per_seed(UNTRAINED_CURVE, self.asked[0])
+
+    def at_end(self) -> list[RunParameters]:
+        """E(x0): DRL at ``sigma_max`` alone in the ways of ``ENDS``, the autoencoder, untrained."""
+        numbers, dataset = self.numbers_compared, self.asked[0]
+        end = self.noise.single(self.sigma_max)
+
+        def static(method: Method, **changes: Any) -> list[RunParameters]:
+            runs = self.per_seed(Compared(method, False), dataset)
+            return [run.updated(latent_dim=numbers.latent_dim, **changes) for run in runs]
+
+        runs = []
+        for share in self.numbers.comparison.lengths:
+            steps = max(1, round(share * (self.steps or numbers.steps)))
+            for how in ENDS:
+                runs += static("drl", noise=end, steps=steps, **how)
+            runs += static("ae", steps=steps)
+        return [*dict.fromkeys(runs), *static("random")]
+
+    def runs(self) -> list[RunParameters]:
+        return self.along_curve() + self.at_end()
 
     def products(self) -> list[Product[Any]]:
-        runs = self.runs()
+        drawn = [run for run in self.along_curve() if run.method != "random"]
         return [
-            *[single_times(run, self.protocol) for run in runs],
-            *[curves(run, self.protocol) for run in runs if run.seed == self.seeds[0]],
+            *[single_times(run, self.protocol) for run in self.runs()],
+            *[curves(run, self.protocol) for run in drawn if run.seed == self.seeds[0]],
         ]
 
 
@@ -235,32 +284,72 @@ class Downstream(Comparison):
 
 
 class Trajectory(Comparison):
-    """Notebook 08: what the times share, and what they tell together."""
+    """Notebook 08: what the times share, and what they tell together.
+
+    What times share is measured of an untrained E(x0, t) too: its codes at two times are alike
+    without any training.
+    """
 
     notebook = "08_trajectory"
     writes = (notebook,)
 
-    def runs(self) -> list[RunParameters]:
+    def trained(self) -> list[RunParameters]:
+        """DRL and VDRL."""
         return [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
 
+    def untrained(self) -> list[RunParameters]:
+        """The control."""
+        return self.per_seed(UNTRAINED_CURVE, self.asked[0])
+
+    def runs(self) -> list[RunParameters]:
+        return self.trained() + self.untrained()
+
     def products(self) -> list[Product[Any]]:
-        return [
+        probed = [
             product(run, self.protocol)
-            for product in (single_times, whole_trajectory, shared_information)
-            for run in self.runs()
+            for product in (single_times, whole_trajectory)
+            for run in self.trained()
         ]
+        return probed + [shared_information(run, self.protocol) for run in self.runs()]
 
 
 class SDEAblation(Comparison):
     """Notebook 09: DRL and VDRL under VE, VP and sub-VP, everything else the same.
 
     Beside them the baselines whose defeat is the benefit in question.
+
+    Attributes:
+        clock: what uniform t means under VP and sub-VP: ``range`` the t of sigma_min to sigma_max,
+            the same noise levels as under VE; ``released`` the authors', t in (1e-5, 1], whatever
+            noise that is, see ``sde.released_range``.
     """
 
     notebook = "09_sde_ablation"
     writes = (notebook,)
     sdes: ClassVar[tuple[SDEName, ...]] = ("ve", "vp", "subvp")
     baselines: ClassVar[tuple[Compared, ...]] = (Compared("ae", False), Compared("vae", False))
+    clock: Literal["range", "released"] = "range"
+
+    @model_validator(mode="after")
+    def _one_clock(self) -> Self:
+        if self.clock == "released" and self.noise != NoiseRange():
+            raise ValueError(
+                f"sigma_min = {self.sigma_min:g}, sigma_max = {self.sigma_max:g}: "
+                "clock = 'released' has its own range, so leave these at 0.01 and 50"
+            )
+        return self
+
+    @property
+    def about_clock(self) -> str:
+        """For captions: where the clock is not that of the noise range."""
+        return "" if self.clock == "range" else "; VP and sub-VP: all t in (1e-5, 1]"
+
+    def run(
+        self, compared: Compared, dataset: str, seed: int, sde: SDEName = "ve"
+    ) -> RunParameters:
+        run = super().run(compared, dataset, seed, sde)
+        own = self.clock == "released" and run.sees_noise
+        return run.updated(noise=released_range(sde)) if own else run
 
     def runs(self) -> list[RunParameters]:
         dataset = self.asked[0]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
-from drlcore.experiments.base import ImageExperiment
+from drlcore.experiments.base import ImageExperiment, LatentDim, Penalty, Seed, Seeds
 from drlcore.loss import Method
 from drlcore.noise_range import TSampler
 from drlcore.products import Product, codes, latent_grid, metrics, same_code, swapped_codes, usage
@@ -28,57 +26,78 @@ class LatentSpace(ImageExperiment):
         latent_dim: size of z; grids of samples are drawn over its first two coordinates.
         lambda_l1: weight of L1 (DRL).
         lambda_kl: weight of KL (VDRL).
-        seed: of every run.
+        seed: the first seed, the one that pictures show.
+        n_seeds: how many seeds from there on every number is measured over; None takes the
+            preset's.
     """
 
     notebook = "03_train_drl"
     writes = (notebook,)
-    latent_dim: int = Field(default=2, ge=2)
-    lambda_l1: float = Field(default=0.0, ge=0)
-    lambda_kl: float = Field(default=1e-5, ge=0)
-    seed: int = Field(default=0, ge=0)
+    latent_dim: LatentDim = 2
+    lambda_l1: Penalty = 0.0
+    lambda_kl: Penalty = 1e-5
+    seed: Seed = 0
+    n_seeds: Seeds | None = None
 
-    def run(self, method: Method, t_sampler: TSampler) -> RunParameters:
-        """The run of one method and t-sampler that its codes are read from."""
+    @property
+    def resolved(self) -> dict[str, Any]:
+        sizes = ", ".join(str(d) for d in self.numbers.latent_dims)
+        return {
+            "steps": self.steps_where_drawn,
+            "seeds": len(self.seeds),
+            "code sizes of the last figure": sizes,
+        }
+
+    @property
+    def seeds(self) -> range:
+        return range(self.seed, self.seed + (self.n_seeds or self.numbers.n_seeds))
+
+    def run(self, method: Method, t_sampler: TSampler, seed: int | None = None) -> RunParameters:
+        """The run of one method and t-sampler that its codes are read from; first seed if none."""
         return self.sampled(
             method=method,
             noise=self.noise.updated(t_sampler=t_sampler),
             latent_dim=self.latent_dim,
             lambda_z=self.lambda_kl if method == "vdrl" else self.lambda_l1,
-            seed=self.seed,
+            seed=self.seed if seed is None else seed,
         )
 
-    def sampler(self, method: Method, t_sampler: TSampler) -> RunParameters:
+    def sampler(
+        self, method: Method, t_sampler: TSampler, seed: int | None = None
+    ) -> RunParameters:
         """The run that samples are drawn from: a second stage where training saw no small noise."""
-        run = self.run(method, t_sampler)
+        run = self.run(method, t_sampler, seed)
         if t_sampler == "uniform_t":
             return run
         return run.second_stage(self.noise)
 
-    def of_dimension(self, latent_dim: int) -> RunParameters:
+    def of_dimension(self, latent_dim: int, seed: int | None = None) -> RunParameters:
         """VDRL at uniform t with another code size, for the diversity figure."""
-        return self.run("vdrl", "uniform_t").updated(latent_dim=latent_dim)
+        return self.run("vdrl", "uniform_t", seed).updated(latent_dim=latent_dim)
 
-    def unconditional(self) -> RunParameters:
+    def unconditional(self, seed: int | None = None) -> RunParameters:
         """Denoising score matching without a code: the floor to get under."""
-        return self.run("vdrl", "uniform_t").updated(method="dsm", lambda_z=0.0)
+        return self.run("vdrl", "uniform_t", seed).updated(method="dsm", lambda_z=0.0)
 
     def runs(self) -> list[RunParameters]:
-        runs = [self.run(m, t) for m, t in SETTINGS]
-        runs += [self.of_dimension(d) for d in self.numbers.latent_dims]
-        runs += [self.unconditional()]
-        runs += [self.sampler(m, t) for m, t in SETTINGS]
+        runs = []
+        for seed in self.seeds:
+            runs += [self.run(m, t, seed) for m, t in SETTINGS]
+            runs += [self.of_dimension(d, seed) for d in self.numbers.latent_dims]
+            runs += [self.unconditional(seed)]
+            runs += [self.sampler(m, t, seed) for m, t in SETTINGS]
         return list({run.key: run for run in runs}.values())
 
     def products(self) -> list[Product[Any]]:
         steps = self.numbers.nfe_steps
-        of_dimensions = [self.of_dimension(d) for d in self.numbers.latent_dims]
-        products: list[Product[Any]] = [usage(self.unconditional())]
-        for method, t_sampler in SETTINGS:
-            run = self.run(method, t_sampler)
-            products += [metrics(run), codes(run), usage(run)]
-            products += [latent_grid(self.sampler(method, t_sampler), steps)]
-        products += [swapped_codes(self.run("drl", "uniform_t"), steps)]
-        products += [swapped_codes(self.sampler("drl", "uniform_sigma"), steps)]
-        products += [p for run in of_dimensions for p in (same_code(run, steps), metrics(run))]
+        products: list[Product[Any]] = []
+        for seed in self.seeds:
+            trained = [self.run(m, t, seed) for m, t in SETTINGS]
+            products += [metrics(run) for run in trained]
+            products += [usage(run) for run in (*trained, self.unconditional(seed))]
+            products += [swapped_codes(self.sampler(m, t, seed), steps) for m, t in SETTINGS[:2]]
+            for run in (self.of_dimension(d, seed) for d in self.numbers.latent_dims):
+                products += [same_code(run, steps), metrics(run)]
+        for setting in SETTINGS:  # pictures
+            products += [codes(self.run(*setting)), latent_grid(self.sampler(*setting), steps)]
         return list({product.name: product for product in products}.values())

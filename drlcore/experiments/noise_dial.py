@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pydantic import Field
-
-from drlcore.experiments.base import ImageExperiment
+from drlcore.experiments.base import ImageExperiment, LatentDim, Levels, Penalty, Seeds, Steps
 from drlcore.noise_range import NoiseRange
-from drlcore.products import Product, codes, metrics, reconstructions
+from drlcore.products import Product, codes, metrics, reconstructions, usage
 from drlcore.run import RunParameters
 
 # The toy set's standard deviation, and the price of a nat of code: at 0.01 each factor pays for
@@ -26,14 +24,33 @@ class NoiseDial(ImageExperiment):
         lambda_z: weight of L1.
         n_levels: single noise levels, evenly spaced in log sigma over the range.
         n_seeds: seeds of every setting.
+        steps: training steps of a dial model.
+        sampler_steps: of the score networks that draw from the codes; None takes the preset's, in
+            proportion to ``steps``.
     """
 
     notebook = "04_noise_dial"
     writes = (notebook,)
-    latent_dim: int = Field(default=2, ge=1)
-    lambda_z: float = Field(default=0.0, ge=0)
-    n_levels: int | None = Field(default=None, ge=2)
-    n_seeds: int | None = Field(default=None, ge=1)
+    latent_dim: LatentDim = 2
+    lambda_z: Penalty = 0.0
+    n_levels: Levels | None = None
+    n_seeds: Seeds | None = None
+    sampler_steps: Steps | None = None
+
+    @property
+    def steps_where_drawn(self) -> int:
+        numbers = self.numbers
+        asked = self.steps or numbers.steps
+        return self.sampler_steps or max(1, round(numbers.sampler_steps * asked / numbers.steps))
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        return {
+            "levels": ", ".join(f"{sigma:g}" for sigma in self.levels),
+            "seeds": len(self.seeds),
+            "steps": f"{self.steps or self.numbers.steps}, of second stages "
+            f"{self.steps_where_drawn}",
+        }
 
     @property
     def seeds(self) -> range:
@@ -45,7 +62,7 @@ class NoiseDial(ImageExperiment):
 
     def ranges(self) -> list[NoiseRange]:
         """Everything but single levels: uniform t, its lower and upper half, uniform sigma."""
-        middle = float(f"{(self.sigma_min * self.sigma_max) ** 0.5:.3g}")
+        _, middle, _ = self.noise.grid(3)
         return [
             self.noise,
             self.noise.interval(self.sigma_min, middle),
@@ -60,6 +77,12 @@ class NoiseDial(ImageExperiment):
         """The runs whose codes are measured."""
         settings = [self.noise.single(sigma) for sigma in self.levels] + self.ranges()
         return [self.run(noise, seed) for noise in settings for seed in self.seeds]
+
+    def control(self) -> list[RunParameters]:
+        """Encoders as they are drawn, untrained: what can be read from a code for nothing."""
+        return [
+            self.base(method="random", latent_dim=self.latent_dim, seed=seed) for seed in self.seeds
+        ]
 
     def shown(self) -> list[RunParameters]:
         """Second stages that draw images from the codes: every other level, first seed."""
@@ -101,12 +124,13 @@ class NoiseDial(ImageExperiment):
         ]
 
     def runs(self) -> list[RunParameters]:
-        return self.dial() + self.shown() + self.toy()
+        return self.dial() + self.control() + self.shown() + self.toy()
 
     def products(self) -> list[Product[Any]]:
         return [
-            *[metrics(run) for run in self.dial()],
+            *[metrics(run) for run in self.dial() + self.control()],
+            *[usage(run) for run in self.dial()],
             *[codes(run) for run in self.dial() if run.seed == self.seeds[0]],
             *[reconstructions(run, self.numbers.nfe_steps) for run in self.shown()],
-            *[metrics(run) for run in self.toy()],
+            *[measured(run) for run in self.toy() for measured in (metrics, usage)],
         ]

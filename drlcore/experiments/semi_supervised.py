@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from functools import cache
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from drlcore.datasets import load_dataset, title
 from drlcore.errors import DataError, ParameterError
+from drlcore.experiments.base import Steps
 from drlcore.experiments.comparison import Compared, Comparison
 from drlcore.label_splits import LabelSplit, label_split
 from drlcore.laplacenet import EncoderTime, FineTuning, Mixup
@@ -30,6 +32,7 @@ ARMS = {
 # The released code pretrains on one label split of this share, and fine-tunes on another.
 PRETRAINED_SHARE = 0.08
 PRETRAINED_SPLIT = 1000  # the first of those pretrained on; replicates are fewer
+MOST_BUDGETS = 20
 # Of Table 1's data sets, so that listing what is to do reads no images: up to 5 GB.
 N_CLASSES = {"cifar10": 10, "cifar100": 100, "mini-imagenet": 100}
 
@@ -74,9 +77,9 @@ class SemiSupervised(Comparison):
     notebook = "10_semi_supervised"
     writes = (notebook, "10_label_splits")
     shows_one = False
-    n_images: int | None = Field(default=None, ge=1)
+    n_images: Annotated[int, Field(ge=1, le=10**9)] | None = None
     n_labels: str | int | None = None
-    fine_tuning_steps: int | None = Field(default=None, ge=1)
+    fine_tuning_steps: Steps | None = None
 
     @model_validator(mode="after")
     def _enough_of_each_class(self) -> Self:
@@ -101,14 +104,28 @@ class SemiSupervised(Comparison):
     def products_per_job(self) -> int:
         return self.numbers_compared.products_per_job
 
+    @property
+    def resolved(self) -> dict[str, Any]:
+        of_each = [
+            f"{name} ({self.images_of(name)} images, labels "
+            f"{', '.join(str(n) for n in self.budgets(name))})"
+            for name in self.datasets
+        ]
+        steps = self.fine_tuning_steps or self.numbers_compared.fine_tuning.steps
+        return {**super().resolved, "data": ", ".join(of_each), "fine-tuning steps": steps}
+
     def images_of(self, dataset: str) -> int:
         """How many images the data set has here."""
-        table = published_table_1()
-        published = table[table.dataset == dataset].n_images
-        if published.empty:
+        published = _published_images().get(dataset)
+        if published is None:
             there = len(load_dataset(dataset).train.y)
         else:
-            there = round((1 - VALIDATION) * int(published.iloc[0]))
+            there = round((1 - VALIDATION) * published)
+        if self.n_images is not None and self.n_images > there:
+            raise ParameterError(
+                f"n_images = {self.n_images}; allowed: up to the {there} training images of "
+                f"{dataset}"
+            )
         return min(self.n_images or self.numbers_compared.train_images or there, there)
 
     def budgets(self, dataset: str) -> list[int]:
@@ -116,6 +133,10 @@ class SemiSupervised(Comparison):
         classes = _n_classes(dataset)
         if self.n_labels is not None:
             asked = {_positive(text) for text in str(self.n_labels).split(",")}
+            if len(asked) > MOST_BUDGETS:
+                raise ParameterError(
+                    f"n_labels = {len(asked)} numbers; allowed: up to {MOST_BUDGETS}"
+                )
             if odd := [n for n in asked if n % classes]:
                 raise ParameterError(
                     f"n_labels = {min(odd)}; allowed: multiples of the {classes} classes of "
@@ -175,7 +196,15 @@ class SemiSupervised(Comparison):
             mixup=variant.mixup,
             encoder_time=variant.encoder_time,
         )
-        settings.epochs(self.images_of(dataset))  # an impossible one stops here
+        images = self.images_of(dataset)
+        try:
+            settings.epochs(images)  # an impossible one stops here
+        except ParameterError as error:
+            raise ParameterError(
+                f"n_images = {images}, n_labels = {n_labels} and fine_tuning_steps = "
+                f"{self.fine_tuning_steps or self.numbers_compared.fine_tuning.steps} do not go "
+                f"together on {dataset}: a fine-tuning would have {error}"
+            ) from None
         run = self.pretrained(variant.method, dataset, seed, variant.pretrained_on)
         return Cell(variant, run, settings)
 
@@ -195,6 +224,15 @@ class SemiSupervised(Comparison):
     def products(self) -> list[Product[Any]]:
         graphs = [label_graph(self.pretrained("drl", d, self.seeds[0])) for d in self.datasets]
         return [*graphs, *[cell.product for cell in self.cells()]]
+
+
+@cache
+def _published_images() -> dict[str, int]:
+    """Images of Table 1's data sets; kept, since every fine-tuning asks for them."""
+    return {
+        str(name): int(n)
+        for name, n in published_table_1().groupby("dataset").n_images.first().items()
+    }
 
 
 def _n_classes(dataset: str) -> int:
