@@ -52,7 +52,7 @@ data: env  ## download a data set: make data DATASET=cifar10; without DATASET, l
 # The notebooks see no runs of this machine, only what is committed. Yours are not tested.
 test: env  ## every test, then the committed notebooks against their outputs
 	@status=0; output=$$(mktemp -d); trap 'rm -rf "$$output"' EXIT; \
-	$(IN_ENV) python -m pytest tests --cov=drlcore --cov-report=term || status=1; \
+	$(IN_ENV) python -m pytest tests -n $(CORES) --cov=drlcore --cov-report=term || status=1; \
 	$(IN_ENV) DRLCORE_OUTPUT="$$output" python -m pytest --nbval $(NOTEBOOKS) --nbval-current-env \
 		--nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg || status=1; \
 	exit $$status
