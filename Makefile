@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml constraints.txt
 		command -v "$(PYTHON)" >/dev/null || { echo 'make: there is no $(PYTHON); $(OTHER_PYTHON)' >&2; exit 1; }; \
 		"$(PYTHON)" -c 'import sys; v = sys.version.split()[0]; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "make: $(PYTHON) is Python " + v + "; $(OTHER_PYTHON)")' || exit 1; \
 		"$(PYTHON)" -m venv .venv; }
-	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --index-url "$(TORCH_INDEX)" torch)
+	@$(if $(TORCH_INDEX),PIP_INDEX_URL="$(TORCH_INDEX)" $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 
@@ -52,7 +52,7 @@ data: env  ## download a data set: make data DATASET=cifar10; without DATASET, l
 # The notebooks see no runs of this machine, only what is committed. Yours are not tested.
 test: env  ## every test, then the committed notebooks against their outputs
 	@status=0; output=$$(mktemp -d); trap 'rm -rf "$$output"' EXIT; \
-	$(IN_ENV) python -m pytest tests --cov=drlcore --cov-report=term || status=1; \
+	$(IN_ENV) python -m pytest tests -n $(CORES) --cov=drlcore --cov-report=term || status=1; \
 	$(IN_ENV) DRLCORE_OUTPUT="$$output" python -m pytest --nbval $(NOTEBOOKS) --nbval-current-env \
 		--nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg || status=1; \
 	exit $$status
