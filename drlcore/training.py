@@ -56,8 +56,8 @@ def train(
     ``conv-norm`` has trained for some hundred steps; in the first steps, and in short runs of
     ``wrn-28-2``, whose last norm has a momentum of 0.9, they may be further off.
 
-    The random stream is one CPU generator seeded by ``run.seed``; with the same parameters, data and
-    machine the final weights are the same bits, also when a killed run is continued: the state
+    The random stream is one CPU generator seeded by ``run.seed``; with the same parameters, data
+    and machine the final weights are the same bits, also when a killed run is continued: the state
     is saved to ``folder`` every ``checkpoint_seconds``, and a later call resumes from it.
     Method ``random`` takes no steps.
 
