@@ -146,6 +146,6 @@ def test_the_floor_s_seeds_follow_the_first_and_share_the_draws():
     assert experiment.draws == experiment.numbers.monte_carlo // 3
     one = Floor(n_seeds=1)
     assert list(one.seeds) == [0] and one.draws == one.numbers.monte_carlo
-    assert Floor(preset="smoke", n_seeds=5000).draws == 2  # a standard error takes two
+    assert Floor(preset="smoke", n_seeds=100).draws >= 2  # a standard error takes two
     with pytest.raises(ParameterError, match="'n_seeds' = 0"):
         Floor(n_seeds=0)

@@ -64,7 +64,7 @@ class Floor(NoisyExperiment):
 
         Their errors are far smaller than those of Prop. 1's terms, which take all of them.
         """
-        return max(2, self.numbers.monte_carlo // len(self.seeds))
+        return self.numbers.monte_carlo // len(self.seeds)
 
     @property
     def resolved(self) -> dict[str, Any]:
