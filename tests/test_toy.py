@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
+from drlcore.errors import ParameterError
+from drlcore.experiments import Floor
 from drlcore.gaussian_mixture import floor
 from drlcore.noise_range import NoiseRange
 from drlcore.sde import make_sde
@@ -136,3 +138,14 @@ def test_floors_are_those_of_what_z_tells():
         error = math.sqrt(2) * at(None).standard_error
         assert abs(table.shuffled[sigma] - table.nothing[sigma]) <= 4 * error
     assert floors([2.0], sde, 3000, seed=6).nothing[2.0] != table.nothing[2.0]
+
+
+def test_the_floor_s_seeds_follow_the_first_and_share_the_draws():
+    experiment = Floor(preset="laptop", seed=4)
+    assert list(experiment.seeds) == [4, 5, 6]
+    assert experiment.draws == experiment.numbers.monte_carlo // 3
+    one = Floor(n_seeds=1)
+    assert list(one.seeds) == [0] and one.draws == one.numbers.monte_carlo
+    assert Floor(preset="smoke", n_seeds=100).draws >= 2  # a standard error takes two
+    with pytest.raises(ParameterError, match="'n_seeds' = 0"):
+        Floor(n_seeds=0)

@@ -59,5 +59,13 @@ class Floor(NoisyExperiment):
         return range(self.seed, self.seed + (self.n_seeds or self.numbers.n_seeds))
 
     @property
+    def draws(self) -> int:
+        """For the floors and gains of one seed at one level: the preset's, shared among seeds.
+
+        Their errors are far smaller than those of Prop. 1's terms, which take all of them.
+        """
+        return self.numbers.monte_carlo // len(self.seeds)
+
+    @property
     def resolved(self) -> dict[str, Any]:
         return {"draws a level and seed": f"{self.numbers.monte_carlo:,}", "seeds": len(self.seeds)}
