@@ -14,9 +14,10 @@ from drlcore.parameters import Parameters
 
 TSampler = Literal["uniform_t", "uniform_sigma", "single", "interval", "lognormal"]
 
-# What float32 can carry in x0 + sigma * noise: its rounding (6e-8 of values of size 1) is 1 % of
-# the noise at the lower end, and a grey level of an 8-bit image (2/255) at the upper one.
-Sigma = Annotated[float, Field(ge=1e-5, le=1e5)]
+# What float32 can carry in x0 + sigma * noise: its rounding (6e-8 of values of size 1) is at most
+# 6 % of the noise at the lower end, where the authors' clock of sub-VP begins, and a grey level of
+# an 8-bit image (2/255) at the upper one.
+Sigma = Annotated[float, Field(ge=1e-6, le=1e5)]
 # Smallest sigma_max / sigma_min: below it a grid of 100 levels has equal ones in six digits, which
 # is what names and figures show of them.
 NARROWEST = 1.01
@@ -40,7 +41,7 @@ class NoiseRange(Parameters):
     their sigma is half as much here. (Their JAX code has MNIST in [-1, 1] as here.)
 
     Attributes:
-        sigma_min: smallest noise of the SDE, 1e-5 or more. The paper: 0.01.
+        sigma_min: smallest noise of the SDE, 1e-6 or more. The paper: 0.01.
         sigma_max: largest noise of the SDE, at least 1.01 sigma_min, 1e5 or less. The paper: 50.
         t_sampler: how training draws t:
             ``uniform_t`` uniform in the SDE's clock (log-uniform in sigma for VE);
@@ -67,7 +68,7 @@ class NoiseRange(Parameters):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.sigma_max < NARROWEST * self.sigma_min * (1 - 1e-9):  # 1.01e-5 of 1e-5 will do
+        if self.sigma_max < NARROWEST * self.sigma_min * (1 - 1e-9):  # 1.01e-6 of 1e-6 will do
             raise ValueError(
                 f"sigma_min = {self.sigma_min:.9g} must be below sigma_max = {self.sigma_max:.9g}, "
                 f"by {NARROWEST - 1:.0%} or more"

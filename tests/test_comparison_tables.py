@@ -28,7 +28,7 @@ class Stored(Product[pd.DataFrame]):
 
 
 def stored(run: RunParameters, table: pd.DataFrame) -> Product[pd.DataFrame]:
-    return Stored(run, "made.csv", lambda *_: table.copy())
+    return Stored(run, "made", ".csv", lambda *_: table.copy(), {})
 
 
 # Gather.

@@ -39,8 +39,9 @@ DRAW_EVERY_SDE = (
 ALLOWED: dict[str, list[dict[str, Any]]] = {
     "dataset": [{"dataset": "digits"}, {"dataset": "mnist"}],
     "sde": [{"sde": name} for name in ("ve", "vp", "subvp")],
-    "sigma_min": [{"sigma_min": 1e-5}, {"sigma_min": 49.5}],
+    "sigma_min": [{"sigma_min": 1e-6}, {"sigma_min": 49.5}],
     "sigma_max": [{"sigma_max": 0.0101}, {"sigma_max": 152.0}, {"sigma_max": 1e5}],
+    "clock": [{"clock": "range"}, {"clock": "released"}],
     "weighting": [{"weighting": "std2"}, {"weighting": "edm"}],
     "latent_dim": [{"latent_dim": 2}, {"latent_dim": 1024}],
     "n_seeds": [{"n_seeds": 1}, {"n_seeds": 100}],
@@ -59,8 +60,9 @@ HUGE = 10**30
 REFUSED: dict[str, list[Any]] = {
     "dataset": ["", "cifar11"],
     "sde": ["VE"],
-    "sigma_min": [0.0, 1e-40, 9e-6, 49.9, 1e300],
+    "sigma_min": [0.0, 1e-40, 9e-7, 49.9, 1e300],
     "sigma_max": [0.0, 0.01005, 1.1e5, 1e300],
+    "clock": ["own"],
     "weighting": ["snr"],
     "latent_dim": [0, 1, 1025, 10**9, HUGE],
     "n_seeds": [0, 101, 10**6, HUGE],
@@ -294,7 +296,7 @@ def test_no_cell_of_a_notebook_could_be_taken_for_its_parameters(notebook: str) 
 
 
 def test_a_grid_s_levels_are_as_exact_as_they_must_be_to_differ() -> None:
-    for ends in ((1.0, 1.01), (1e-5, 1.01e-5), (99_009.0, 1e5), (0.01, 50.0)):
+    for ends in ((1.0, 1.01), (1e-6, 1.01e-6), (99_009.0, 1e5), (0.01, 50.0)):
         noise = NoiseRange(sigma_min=ends[0], sigma_max=ends[1])
         for n in (2, 3, 100):
             levels = noise.grid(n)
