@@ -5,10 +5,11 @@ PRESET ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 SET ?=
 DATASET ?=
+TORCH_INDEX ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
-OTHER_PYTHON = name one that is 3.11 or newer: make $(or $(MAKECMDGOALS),env) PYTHON=...
+OTHER_PYTHON = name one from 3.11 to 3.13: make $(or $(MAKECMDGOALS),env) PYTHON=...
 IN_ENV := PATH="$$PWD/$(BIN):$$PATH"
 NOTEBOOKS = $$($(BIN)/python -c 'from drlcore.experiments import EXPERIMENTS as all; print(*(f"notebooks/{name}.ipynb" for name in all))')
 
@@ -23,7 +24,8 @@ help:  ## this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "  PYTHON=$(PYTHON)   the Python, 3.11 or newer, that .venv is made with"
+	@echo "  PYTHON=$(PYTHON)   the Python, 3.11 to 3.13, that .venv is made with"
+	@echo "  TORCH_INDEX=     for env: the package index to take torch from, such as PyTorch's CPU one"
 	@echo "  PRESET=$(PRESET)    smoke (minutes), laptop or paper (a GPU)"
 	@echo "  CORES=$(CORES)          jobs at a time"
 	@echo "  DATASET=         for data: cifar10, cifar100, fashion-mnist, ..."
@@ -34,8 +36,9 @@ env: $(STAMP)  ## make .venv with the versions of constraints.txt; instant once 
 $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
 		command -v "$(PYTHON)" >/dev/null || { echo 'make: there is no $(PYTHON); $(OTHER_PYTHON)' >&2; exit 1; }; \
-		"$(PYTHON)" -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and "make: $(PYTHON) is Python " + v + "; $(OTHER_PYTHON)")' || exit 1; \
+		"$(PYTHON)" -c 'import sys; v = sys.version.split()[0]; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "make: $(PYTHON) is Python " + v + "; $(OTHER_PYTHON)")' || exit 1; \
 		"$(PYTHON)" -m venv .venv; }
+	@$(if $(TORCH_INDEX),PIP_INDEX_URL="$(TORCH_INDEX)" $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 
@@ -49,7 +52,7 @@ data: env  ## download a data set: make data DATASET=cifar10; without DATASET, l
 # The notebooks see no runs of this machine, only what is committed. Yours are not tested.
 test: env  ## every test, then the committed notebooks against their outputs
 	@status=0; output=$$(mktemp -d); trap 'rm -rf "$$output"' EXIT; \
-	$(IN_ENV) python -m pytest tests --cov=drlcore --cov-report=term || status=1; \
+	$(IN_ENV) python -m pytest tests -n $(CORES) --cov=drlcore --cov-report=term || status=1; \
 	$(IN_ENV) DRLCORE_OUTPUT="$$output" python -m pytest --nbval $(NOTEBOOKS) --nbval-current-env \
 		--nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg || status=1; \
 	exit $$status

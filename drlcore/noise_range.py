@@ -14,9 +14,9 @@ from drlcore.parameters import Parameters
 
 TSampler = Literal["uniform_t", "uniform_sigma", "single", "interval", "lognormal"]
 
-# What float32 can carry in x0 + sigma * noise: its rounding (6e-8 of values of size 1) is at most
-# 6 % of the noise at the lower end, where the authors' clock of sub-VP begins, and a grey level of
-# an 8-bit image (2/255) at the upper one.
+# What float32 can carry in x0 + sigma * noise: its rounding (6e-8 of values of size 1) is 6 % of
+# the noise at the lower end, where the authors' sub-VP begins, and a grey level of an 8-bit image
+# (2/255) at the upper one.
 Sigma = Annotated[float, Field(ge=1e-6, le=1e5)]
 # Smallest sigma_max / sigma_min: below it a grid of 100 levels has equal ones in six digits, which
 # is what names and figures show of them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import torch
@@ -11,7 +10,7 @@ from torch import nn
 
 from drlcore.augmentation import MIRRORED, FullView, View, gauss_view
 from drlcore.baselines import BaselineModel, projection_head
-from drlcore.datasets import Dataset, identity
+from drlcore.datasets import Dataset, identity, title
 from drlcore.decoder import ConvDecoder, MLPDecoder
 from drlcore.encoder import ConvEncoder, ConvNormEncoder, MLPEncoder
 from drlcore.errors import ParameterError
@@ -171,7 +170,7 @@ class RunParameters(Parameters):
     def title(self) -> str:
         """What a progress bar calls the run."""
         noise = f"{self.noise.label}, " if self.sees_noise else ""
-        return f"{Path(self.dataset).name} {self.method}, {noise}seed {self.seed}"
+        return f"{title(self.dataset)} {self.method}, {noise}seed {self.seed}"
 
     @property
     def key(self) -> str:

@@ -247,7 +247,7 @@ def _train(run: RunParameters, model: EncoderModel, dataset: Dataset, progress: 
             key=run.key,
             parameters=run.named_by_content(),
             weights=Weights(kind="ema", sha256=sha256),
-            data=Data(name=Path(dataset.name).name, checksum=dataset.checksum),
+            data=Data(name=dataset.name, checksum=dataset.checksum),
             environment=environment(next(model.parameters()).device),
             wall_s=round(monotonic() - began, 1),
             files={HISTORY: file_sha256(place / HISTORY)},

@@ -76,10 +76,8 @@ TRAIN = f"""
 import sys
 import drlcore
 from drlcore.__main__ import main
-from drlcore.experiments import CodeCurve
 print(drlcore.__file__)
-text = {JSON!r}
-sys.exit(main(["train", "06_code_as_a_curve", text, CodeCurve.from_json(text).runs()[0].key]))
+sys.exit(main(["train", {CURVE.notebook!r}, {JSON!r}, {CURVE.runs()[0].key!r}]))
 """
 
 

@@ -22,7 +22,7 @@ from drlcore.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-FLOOR = "3.11"
+FLOOR, CEILING = "3.11", "3.13"
 INSTALL = ["-c constraints.txt", "-e .[all]"]
 
 
@@ -76,7 +76,7 @@ def test_conda_and_make_install_the_same() -> None:
     assert environment["channels"] == ["conda-forge"]
     (pip,) = (entry for entry in environment["dependencies"] if isinstance(entry, dict))
     assert pip == {"pip": INSTALL}
-    (install,) = re.findall(r"-m pip install (.*)", text("Makefile"))
+    (install,) = re.findall(r"^\t\S+ -m pip install (.*)", text("Makefile"), re.MULTILINE)
     assert " ".join(INSTALL) in install.replace("'", "")
 
 
@@ -84,14 +84,15 @@ def test_python_floor_agrees() -> None:
     tools = PROJECT["tool"]
     workflow = yaml.safe_load(text(".github/workflows/ci.yml"))
     (setup,) = (s for s in workflow["jobs"]["test"]["steps"] if "setup-python" in s.get("uses", ""))
-    assert SpecifierSet(PROJECT["project"]["requires-python"]) == SpecifierSet(f">={FLOOR}")
+    allowed = SpecifierSet(PROJECT["project"]["requires-python"])
+    assert allowed == SpecifierSet(f">={FLOOR},<3.14")
     assert tools["ruff"]["target-version"] == "py" + FLOOR.replace(".", "")
     assert tools["mypy"]["python_version"] == FLOOR
-    assert setup["with"]["python-version"] == FLOOR
+    assert setup["with"]["python-version"] == "${{ matrix.python }}"
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == [FLOOR, CEILING]
     assert f"python={FLOOR}" in yaml.safe_load(text("environment.yml"))["dependencies"]
-    assert re.findall(r"version_info < (\(.*?\))", text("Makefile")) == [
-        f"({FLOOR.replace('.', ', ')})"
-    ]
+    ends = [f"({v.replace('.', ', ')})" for v in (FLOOR, CEILING)]
+    assert f"{ends[0]} <= sys.version_info[:2] <= {ends[1]}" in text("Makefile")
 
 
 def test_one_test_command() -> None:

@@ -160,7 +160,7 @@ def test_without_a_checkout_only_what_is_in_it_is_missed(
     there = {name for name in DATASETS if available(name)}
     assert there == {"digits", "toy"}
     with pytest.raises(DataError, match="clone the project"):
-        StartHere(preset="smoke")
+        StartHere(preset="smoke", dataset="mnist")
     monkeypatch.setenv("DRLCORE_OUTPUT", "elsewhere")
     assert paths.runs() == tmp_path / "elsewhere" / "data" / "runs"
     monkeypatch.setenv("DRLCORE_ROOT", str(tmp_path))  # said, and wrong

@@ -26,6 +26,7 @@ MODULES = (  # what products are computed with
 ELSEWHERE = {
     "laplacenet_training._CHUNK", "diagnostics._BATCH",  # images at a time, of no consequence
     "diagnostics.WORTH",  # read from the table, by what is made of it
+    "mutual_information.TRUSTED",  # of what is read from an estimate, not of the table
     "augmentation.GAUSS_SIGMA", "augmentation.CROP_SCALE",  # of the training of a run
 }  # fmt: skip
 

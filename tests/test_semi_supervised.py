@@ -88,7 +88,7 @@ def test_too_few_steps_are_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_images", "expected"), [(None, 600), (300, 300), (1000, 1000), (9999, len(DIGITS.train.y))]
+    ("n_images", "expected"), [(None, 600), (300, 300), (1000, 1000), (len(DIGITS.train.y),) * 2]
 )
 def test_images_are_at_most_those_that_are_there(n_images: int | None, expected: int) -> None:
     experiment = SemiSupervised(
@@ -96,6 +96,8 @@ def test_images_are_at_most_those_that_are_there(n_images: int | None, expected:
     )
     assert experiment.images_of("digits") == expected
     assert {cell.run.train_images for cell in experiment.cells()} == {expected}
+    with pytest.raises(ParameterError, match=r"n_images = 9999; allowed: up to the \d+ training"):
+        experiment.updated(n_images=9999)
 
 
 # The grid.

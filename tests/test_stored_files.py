@@ -473,7 +473,7 @@ def test_an_edited_file_is_another_run_and_the_old_one_stays(output: Path) -> No
     cards = [json.loads((store.folder(r) / "run.json").read_text()) for r in (run, two)]
     for card, r in zip(cards, (run, two), strict=True):
         assert str(output) not in json.dumps(card)
-        assert card["data"]["name"] == "fm.npz" and card["key"] == r.key
+        assert card["data"]["name"] == "fm" and card["key"] == r.key
         assert card["parameters"]["dataset"].startswith("own-")
     own(output / "mine" / "fm.npz", shift=40)
     assert {run.key, two.key}.isdisjoint(before)
