@@ -217,6 +217,16 @@ def of_latent_space(experiment: LatentSpace) -> list[pd.DataFrame]:
     return tables
 
 
+def over_seeds(rows: pd.DataFrame, by: str, metrics: Sequence[str]) -> pd.DataFrame:
+    """Mean over seeds of each of ``metrics`` by ``by``, and the standard deviation beside it.
+
+    To two digits. A metric that is not there is left out; one seed has a deviation of nan.
+    """
+    found = rows[rows.metric.isin(metrics)].groupby([by, "metric"], sort=False).value
+    wide = found.agg(["mean", "std"]).unstack().swaplevel(axis=1)
+    return wide[[(m, s) for m in metrics for s in ("mean", "std") if (m, s) in wide]].round(2)
+
+
 def follows_code(sheet: Arrays) -> pd.Series[float]:
     """Share of swaps (i not j) whose result is nearer to digit j than to digit i, by sigma.
 

@@ -272,14 +272,6 @@ def test_dial_codes_have_a_panel_for_each_level():
     assert all(not ax.collections for ax in axes[7:])
 
 
-def test_dial_codes_of_one_dimension_are_drawn_against_the_class():
-    codes, labels = np.random.default_rng(0).normal(size=(50, 1)), np.arange(50) % 3
-    ax, _ = plotting.dial_codes({"σ = 1": codes}, labels).axes
-    drawn = np.stack([codes[:, 0], labels], axis=1)
-    np.testing.assert_allclose(ax.collections[0].get_offsets(), drawn)
-    assert ax.get_ylim()[0] < 0 and ax.get_ylim()[1] > 2
-
-
 def test_dial_samples_stand_under_their_image():
     clean = images(3)
     drawn = {
