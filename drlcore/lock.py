@@ -38,6 +38,8 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         except FileNotFoundError:  # somebody has removed the folder meanwhile
             continue
         except OSError as error:
+            if isinstance(error, FileExistsError) and not os.path.lexists(folder):
+                continue  # likewise, between mkdir's two looks at it
             raise ArtefactError(
                 f"cannot write in {folder}: {error}; check its permissions, or set DRLCORE_OUTPUT "
                 "to a folder that can be written"
