@@ -264,9 +264,9 @@ def test_one_at_a_time_also_when_the_folder_is_removed_meanwhile(tmp_path: Path)
             with lock.locked(tmp_path / "run", "it"):
                 inside.append(i)
                 most[0] = max(most[0], len(inside))
+                inside.remove(i)
                 if i == 0:
                     shutil.rmtree(tmp_path / "run", ignore_errors=True)
-                inside.remove(i)
         finished.append(i)
 
     threads = [threading.Thread(target=enter, args=(i,)) for i in range(4)]
