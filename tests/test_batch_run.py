@@ -133,7 +133,7 @@ def test_any_paths_will_do_and_an_edited_file_is_seen(odd: tuple[Path, Path, Pat
 
     batch()
     drawn = {path.stem: path.parent for path in output.glob("figures/mine/*/*.png")}
-    assert set(drawn) == {"idea", "sde_ablation"}
+    assert {"idea", "sde_ablation"} <= set(drawn)
     assert (drawn["idea"] / "manifest.csv").is_file()
     (table,) = output.glob("data/results/mine/*/09_sde_ablation.csv")
     assert len(pd.read_csv(table)) > 0
