@@ -35,6 +35,8 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             stream = path.open("a")
+        except FileNotFoundError:  # somebody has removed the folder meanwhile
+            continue
         except OSError as error:
             raise ArtefactError(
                 f"cannot write in {folder}: {error}; check its permissions, or set DRLCORE_OUTPUT "

@@ -128,6 +128,16 @@ def test_fewer_than_three_seeds_decide_nothing(n, sign, verdict):
     assert "nan" not in finding.measured and finding.measured.count("too few seeds") == 2
 
 
+@pytest.mark.parametrize("needs", ["all", "any"])
+def test_within_its_standard_error_a_mean_is_no_trend(needs):
+    error = contrast(0.0, 0.01).standard_error
+    assert error == pytest.approx(0.01 / np.sqrt(3))
+    assert judge([contrast(1.01 * error, 0.01)], needs).verdict == TREND
+    assert judge([contrast(0.99 * error, 0.01)], needs).verdict == FAILED
+    leaning = [contrast(sign * 0.99 * error, 0.01) for sign in (1, -1)]
+    assert judge(leaning, "both signs").verdict == FAILED
+
+
 def test_a_margin_must_be_exceeded_beyond_the_spread():
     assert judge([contrast(0.2, margin=0.1)]).verdict == REPRODUCED
     for mean in (0.05, 0.11):  # below it, and above it by less than the spread
@@ -163,7 +173,7 @@ def test_several_contrasts_are_corrected():
     assert judge([each, contrast(0.1)]).verdict == REPRODUCED  # the surer one is tested first
 
 
-YES, MAYBE, NOT, NO = 0.1, 0.001, -0.001, -0.1
+YES, MAYBE, NOT, NO = 0.1, 0.004, -0.004, -0.1  # MAYBE and NOT: 1.4 standard errors of 0.0029
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_no_gain_must_be_shown_by_what_a_null_does_not_pass(ae, drl, scatter, ve
     ("more", "verdict"),
     [
         ([0.05, -0.05, 0.05, -0.05, 0.05], REPRODUCED),
-        ([0.05, -0.0005, 0.05, 0.05, 0.05], TREND),
+        ([0.05, -0.0015, 0.05, 0.05, 0.05], TREND),
         ([0.0005] * 5, FAILED),  # no effect is not inconsistent
         ([-0.05] * 5, FAILED),
     ],

@@ -87,6 +87,11 @@ class Contrast:
             return float(abs(claimed.mean() - against) < 1e-12)
         return float(stats.ttest_1samp(claimed, against).pvalue)
 
+    @property
+    def standard_error(self) -> float:
+        """Of the mean of ``claimed``; 0 for one seed, which shows none."""
+        return float(self.claimed.sem()) if self.n > 1 else 0.0
+
     def interval(self) -> tuple[float, float]:
         """95 % interval of the mean of values minus control; nan from one seed."""
         difference = (self.values - self.control).to_numpy(dtype=float)
@@ -180,7 +185,8 @@ def judge(contrasts: Sequence[Contrast], needs: Needs = "all") -> Finding:
         one wrong (needs = both signs).
     opposite: one is wrong and none above (all), or one is wrong and no mean on the claimed side
         (any); never for both signs.
-    trend only: short of that, all means (any) lie on the claimed side, or both signs occur.
+    trend only: short of that, all means (any) lie on the claimed side by more than their standard
+        error (one seed has none), or both signs occur so.
     did not reproduce: anything else.
 
     Raises:
@@ -193,18 +199,19 @@ def judge(contrasts: Sequence[Contrast], needs: Needs = "all") -> Finding:
     p_zero = holm([c.p(0.0) for c in contrasts])
     mean = np.array([c.claimed.mean() for c in contrasts])
     mean[np.abs(mean) < 1e-12] = 0.0  # rounding has no sign
+    lean = np.sign(mean) * (np.abs(mean) > [c.standard_error for c in contrasts])
     apart = enough & (p_margin <= LEVEL) & (mean > [c.margin for c in contrasts])
     right = apart & [c.beyond_bound() for c in contrasts]
     above = enough & (p_zero <= LEVEL) & (mean > 0)
     wrong = enough & (p_zero <= LEVEL) & (mean < 0)
     if needs == "both signs":
         reproduced, opposite = bool(above.any() and wrong.any()), False
-        trend = bool((mean > 0).any() and (mean < 0).any())
+        trend = bool((lean > 0).any() and (lean < 0).any())
     elif needs == "any":
-        reproduced, trend = bool(right.any()), bool((mean > 0).any())
-        opposite = bool(wrong.any()) and not trend
+        reproduced, trend = bool(right.any()), bool((lean > 0).any())
+        opposite = bool(wrong.any()) and not (mean > 0).any()
     else:
-        reproduced, trend = bool(right.all()), bool((mean > 0).all())
+        reproduced, trend = bool(right.all()), bool((lean > 0).all())
         opposite = bool(wrong.any() and not above.any())
     verdict = REPRODUCED if reproduced else OPPOSITE if opposite else TREND if trend else FAILED
     outcomes = np.select(
