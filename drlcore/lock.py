@@ -38,6 +38,10 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         except FileNotFoundError:  # somebody has removed the folder meanwhile
             continue
         except OSError as error:
+            if isinstance(error, FileExistsError) and (
+                folder.is_dir() or not os.path.lexists(folder)
+            ):
+                continue  # likewise, between mkdir's two looks at it
             raise ArtefactError(
                 f"cannot write in {folder}: {error}; check its permissions, or set DRLCORE_OUTPUT "
                 "to a folder that can be written"
@@ -49,8 +53,9 @@ def locked(folder: Path, what: str) -> Iterator[None]:
             try:
                 yield
             finally:
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
+                if _still_at(path, stream):  # else it is another's, made after the folder's removal
+                    with suppress(OSError):
+                        path.unlink(missing_ok=True)
             return
 
 
