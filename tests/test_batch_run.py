@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -66,7 +67,7 @@ def test_absent_data_stops_the_plan_with_the_command(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("data/runs/*/"))
 
 
-def test_a_killed_run_goes_on_and_two_at_once_are_refused(tmp_path: Path) -> None:
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     arguments = (JOB, "--config", *FAST, "n_seeds=1")
     first = subprocess.Popen(
         command(*arguments),
@@ -78,18 +79,26 @@ def test_a_killed_run_goes_on_and_two_at_once_are_refused(tmp_path: Path) -> Non
     try:
         while not list(tmp_path.glob("data/runs/*/")):  # a job has begun
             assert first.poll() is None
-            time.sleep(0.1)
-        second = snakemake(tmp_path, *arguments)
-        assert first.poll() is None
+            time.sleep(0.05)
     finally:
         os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
-    assert second.returncode == 1 and second.stdout == ""
-    (line,) = second.stderr.splitlines()
-    assert line.startswith(f"another batch run is at work in {tmp_path}")
+        assert first.wait() == -signal.SIGKILL
     done = snakemake(tmp_path, *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
     assert set(made(tmp_path)) == keys(1)
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    runs = tmp_path / "data" / "runs"
+    runs.mkdir(parents=True)
+    with (runs / ".lock").open("w") as at_work:
+        fcntl.flock(at_work, fcntl.LOCK_EX)
+        second = snakemake(tmp_path, JOB, "--config", *FAST)
+    assert second.returncode == 1 and second.stdout == ""
+    (line,) = second.stderr.splitlines()
+    assert line.startswith(f"another batch run is at work in {tmp_path}")
+    assert [path.name for path in runs.iterdir()] == [".lock"]
+    assert snakemake(tmp_path, "-n", JOB, "--config", *FAST).returncode == 0
 
 
 def save_images(file: Path, seed: int) -> None:
