@@ -11,24 +11,24 @@ from torch import nn
 from drlcore.augmentation import MIRRORED, FullView, View, gauss_view
 from drlcore.baselines import BaselineModel, projection_head
 from drlcore.datasets import Dataset, identity, title
-from drlcore.decoder import ConvDecoder, MLPDecoder
 from drlcore.encoder import ConvEncoder, ConvNormEncoder, MLPEncoder
 from drlcore.errors import ParameterError
 from drlcore.label_splits import LabelSplit
 from drlcore.loss import DiffusionMethod, Method, Weighting
 from drlcore.model import EncoderModel, RepresentationModel
-from drlcore.noise_range import NoiseRange
-from drlcore.paper_networks import (
+from drlcore.networks.decoder import ConvDecoder, MLPDecoder
+from drlcore.networks.paper import (
     MNISTEncoder,
     MNISTScoreNetwork,
     NCSNppSmall,
     WideResNetEncoder,
 )
+from drlcore.networks.unet import UNet
+from drlcore.noise_range import NoiseRange
 from drlcore.parameters import Parameters, fingerprint
 from drlcore.score_network import Denoiser, MLPScoreNetwork, PixelwisePath
 from drlcore.sde import SDEName, make_sde
 from drlcore.time_embedding import TimeEmbedding, TimeEmbeddingKind
-from drlcore.unet import UNet
 
 EncoderName = Literal["conv", "conv-norm", "mlp", "mnist-paper", "wrn-28-2"]
 ScoreNetworkName = Literal[

@@ -12,7 +12,7 @@ import torch
 
 from drlcore import paths
 from drlcore.experiments import METHODS
-from drlcore.paper_networks import NCSNppSmall, WideResNetEncoder
+from drlcore.networks.paper import NCSNppSmall, WideResNetEncoder
 from drlcore.presets import PRESETS
 from drlcore.run import build_model
 

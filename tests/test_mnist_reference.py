@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drlcore.paper_networks import MNISTEncoder, MNISTScoreNetwork, NCSNppSmall, WideResNetEncoder
+from drlcore.networks.paper import MNISTEncoder, MNISTScoreNetwork, NCSNppSmall, WideResNetEncoder
 
 torch.set_num_threads(1)
 EMBEDDING, SHAPE = 32, (1, 28, 28)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drlcore.encoder import CodeHead, Encoder
-from drlcore.unet import Attention, Middle, ResBlock, Trunk, conv, linear, lowest_size, mlp
+from drlcore.networks.unet import Attention, Middle, ResBlock, Trunk, conv, linear, lowest_size, mlp
 
 
 class MNISTScoreNetwork(nn.Module):

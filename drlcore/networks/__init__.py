@@ -1,0 +1,1 @@
+"""Larger networks: the paper's, and the decoders of the autoencoders."""
