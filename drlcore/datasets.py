@@ -68,7 +68,7 @@ def load_dataset(name: DatasetName | str) -> Dataset:
     colours on one of five, see ``drlcore.colored_mnist``; ``digit_colour`` and
     ``background_colour`` are known, the other factors those of the grey image.
     ``digits``: scikit-learn's 1,797 images of shape (1, 8, 8), split 60 / 20 / 20 by class.
-    ``toy``: 10,000 / 2,000 / 5,000 points of shape (2,), see ``drlcore.toy``; y is ``coarse``.
+    ``toy``: 10,000 / 2,000 / 5,000 points of shape (2,), see ``drlcore.oracle.toy``; y is ``coarse``.
 
     Fetched by the user, see ``drlcore.published``; of these the last one asked for is kept:
 
@@ -220,7 +220,7 @@ def _digits() -> Dataset:
 
 @lru_cache
 def _toy() -> Dataset:
-    from drlcore.toy import sample_toy
+    from drlcore.oracle.toy import sample_toy
 
     def split(n: int, seed: int) -> Split:
         x, factors = sample_toy(n, seed)

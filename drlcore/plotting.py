@@ -17,7 +17,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from drlcore.noise_range import NoiseRange
-from drlcore.toy import RADII, sample_toy
+from drlcore.oracle.toy import RADII, sample_toy
 
 STYLE = Path(__file__).with_name("drl.mplstyle")
 SIGMA_MAP = "viridis_r"  # low noise light, high noise dark, on the paper's range, everywhere

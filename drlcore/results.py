@@ -15,7 +15,7 @@ from drlcore.datasets import title
 from drlcore.diagnostics import paid_for
 from drlcore.errors import ArtefactError
 from drlcore.experiments import SETTINGS, Compared, Experiment, LatentSpace
-from drlcore.gaussian_mixture import Prop1
+from drlcore.oracle.gaussian_mixture import Prop1
 from drlcore.paired import best_time
 from drlcore.presets import PRESETS
 from drlcore.products import Product, metrics, same_code, swapped_codes, usage

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from drlcore.errors import ParameterError
-from drlcore.gaussian_mixture import Estimate, GaussianMixture, floor, prop1_terms
 from drlcore.noise_range import NoiseRange
+from drlcore.oracle.gaussian_mixture import Estimate, GaussianMixture, floor, prop1_terms
 from drlcore.sde import SDE, make_sde
 
 torch.set_num_threads(1)

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from drlcore.encoder import Code
-from drlcore.gaussian_mixture import GaussianMixture, floor
 from drlcore.loss import code_of, kl, l1, mixed, objective, score_error, weight
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
+from drlcore.oracle.gaussian_mixture import GaussianMixture, floor
+from drlcore.oracle.toy import TOY
 from drlcore.run import RunParameters, build_model
 from drlcore.sde import make_sde
-from drlcore.toy import TOY
 
 SDES = ("ve", "vp", "subvp")
 WEIGHTINGS = ("std2", "likelihood", "edm", "denoiser")

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from drlcore import plotting
 from drlcore.noise_range import NoiseRange
-from drlcore.toy import RADII, sample_toy
+from drlcore.oracle.toy import RADII, sample_toy
 
 SIGMAS = [0.1, 1.0, 10.0]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from drlcore.errors import ParameterError
-from drlcore.gaussian_mixture import GaussianMixture
 from drlcore.noise_range import NoiseRange
+from drlcore.oracle.gaussian_mixture import GaussianMixture
 from drlcore.sampling import (
     Samples,
     euler_maruyama,

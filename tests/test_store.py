@@ -18,8 +18,8 @@ from drlcore.checkpoint import file_sha256
 from drlcore.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
 from drlcore.experiments import SETTINGS, LatentSpace, NoiseDial
-from drlcore.gaussian_mixture import Estimate, Prop1
 from drlcore.noise_range import NoiseRange
+from drlcore.oracle.gaussian_mixture import Estimate, Prop1
 from drlcore.products import Product
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays

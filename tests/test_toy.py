@@ -7,10 +7,10 @@ import torch
 
 from drlcore.errors import ParameterError
 from drlcore.experiments import Floor
-from drlcore.gaussian_mixture import floor
 from drlcore.noise_range import NoiseRange
+from drlcore.oracle.gaussian_mixture import floor
+from drlcore.oracle.toy import FACTORS, RADII, TOLD, TOY, factor_gain, floors, sample_toy
 from drlcore.sde import make_sde
-from drlcore.toy import FACTORS, RADII, TOLD, TOY, factor_gain, floors, sample_toy
 
 torch.set_num_threads(1)
 SIGMAS = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]

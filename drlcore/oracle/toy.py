@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from drlcore.gaussian_mixture import GaussianMixture, floor, prop1_terms
+from drlcore.oracle.gaussian_mixture import GaussianMixture, floor, prop1_terms
 from drlcore.sde import SDE
 
 RADII = {"coarse": 8.0, "middle": 1.0, "fine": 0.125}

@@ -1,0 +1,1 @@
+"""Data whose scores and floors are known in closed form."""
