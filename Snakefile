@@ -9,7 +9,7 @@
 
 import os
 
-from drlcore import paths
+from drlcore.data import paths
 from drlcore.experiments import papermill_arguments, plan
 from drlcore.figures import FIGURES, style_files
 from drlcore.publish import executed

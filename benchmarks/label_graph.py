@@ -28,8 +28,8 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.sparse.linalg import cg
 
+from drlcore.data.splits import Array
 from drlcore.label_graph import align, normalised_affinity, spread
-from drlcore.splits import Array
 
 CLASSES, PER_CLASS, NEIGHBOURS, DIMENSION, ALPHA = 10, 10, 50, 128, 0.99
 BLOCK = 1000

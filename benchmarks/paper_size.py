@@ -32,7 +32,7 @@ import pandas as pd
 import torch
 
 from drlcore.checkpoint import load_tensors, save_tensors
-from drlcore.datasets import Dataset, from_arrays
+from drlcore.data.datasets import Dataset, from_arrays
 from drlcore.experiments import Compared, Downstream
 from drlcore.model import EncoderModel
 from drlcore.run import RunParameters, build_model

@@ -33,7 +33,7 @@ import pandas as pd
 import torch
 from paper_size import CLASSES, SHAPES, alone, device_name, generated, killed, peak_gigabytes
 
-from drlcore.datasets import Dataset
+from drlcore.data.datasets import Dataset
 from drlcore.laplacenet import Classifier, FineTuning
 from drlcore.laplacenet_training import fine_tune
 from drlcore.presets import PRESETS

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from drlcore.datasets import DATASETS, available
-from drlcore.download import download
+from drlcore.data.datasets import DATASETS, available
+from drlcore.data.download import download
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
 from drlcore.experiments import EXPERIMENTS, Experiment
 from drlcore.figures import write_manifest

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from drlcore import paths
+from drlcore.data import paths
 from drlcore.errors import DataError
 
 OPTIONS = (

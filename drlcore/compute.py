@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
 from drlcore.products import Product
 from drlcore.run import RunParameters, build_model
 from drlcore.store import find, load_or_train

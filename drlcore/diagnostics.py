@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
 from drlcore.loss import code_of, score_error
 from drlcore.model import EncoderModel, RepresentationModel, with_score_network
 from drlcore.run import RunParameters

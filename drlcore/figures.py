@@ -17,9 +17,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from drlcore import paths
 from drlcore.checkpoint import file_sha256, write_atomically
-from drlcore.datasets import load_dataset
+from drlcore.data import paths
+from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
 from drlcore.experiments import Experiment
 from drlcore.products import Product

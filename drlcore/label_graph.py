@@ -14,9 +14,9 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import cg
 from threadpoolctl import threadpool_limits
 
+from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
 from drlcore.nearest import nearest
-from drlcore.splits import Array
 
 ALIGNMENT_STEP = 0.01  # a class's weight moves by at most this share in a round
 

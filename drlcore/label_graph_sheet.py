@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
+from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.label_graph import normalised_affinity, pseudo_labels
-from drlcore.label_splits import LabelSplit, label_split
 from drlcore.laplacenet import Classifier, FineTuning
 from drlcore.model import EncoderModel
 from drlcore.run import RunParameters

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from drlcore.splits import Array
+from drlcore.data.splits import Array
 
 
 def nearest(unit: Array, k: int, threads: int = 1) -> tuple[Array, Array]:

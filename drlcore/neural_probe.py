@@ -17,10 +17,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from drlcore.data.splits import Array
 from drlcore.errors import ParameterError
 from drlcore.parameters import Parameters
 from drlcore.probe_networks import GRUProbe, MLPProbe, TransformerProbe
-from drlcore.splits import Array
 from drlcore.trajectory import CodeSplit, Trajectories
 
 ProbeName = Literal["mlp", "gru", "transformer"]

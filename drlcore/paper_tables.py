@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from drlcore import paths
+from drlcore.data import paths
 from drlcore.errors import DataError
 
 

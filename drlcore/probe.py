@@ -17,7 +17,7 @@ from sklearn.metrics import r2_score, silhouette_score
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from drlcore.datasets import Dataset, Split, load_dataset
+from drlcore.data.datasets import Dataset, Split, load_dataset
 from drlcore.model import EncoderModel
 from drlcore.run import RunParameters
 

@@ -25,7 +25,7 @@ from drlcore import (
 )
 from drlcore import label_graph as graphs
 from drlcore.checkpoint import file_sha256, load_tensors, save_tensors
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
 from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError
 from drlcore.laplacenet import FineTuning

@@ -8,9 +8,10 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from drlcore import paths, results
+from drlcore import results
 from drlcore.card import CARD, WEIGHTS
 from drlcore.claims import OPPOSITE, VERDICTS
+from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, SETTINGS, LatentSpace
 from drlcore.presets import PresetName

@@ -10,10 +10,10 @@ from torch import nn
 
 from drlcore.augmentation import MIRRORED, FullView, View, gauss_view
 from drlcore.baselines import BaselineModel, projection_head
-from drlcore.datasets import Dataset, identity, title
+from drlcore.data.datasets import Dataset, identity, title
+from drlcore.data.label_splits import LabelSplit
 from drlcore.encoder import ConvEncoder, ConvNormEncoder, MLPEncoder
 from drlcore.errors import ParameterError
-from drlcore.label_splits import LabelSplit
 from drlcore.loss import DiffusionMethod, Method, Weighting
 from drlcore.model import EncoderModel, RepresentationModel
 from drlcore.networks.decoder import ConvDecoder, MLPDecoder

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from drlcore.datasets import load_dataset, title
+from drlcore.data.datasets import load_dataset, title
+from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import DataError
 from drlcore.experiments.semi_supervised import Cell
-from drlcore.label_splits import LabelSplit, label_split
 from drlcore.paired import over_seeds
 from drlcore.results import of_run
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drlcore.datasets import Dataset, load_dataset
+from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.model import EncoderModel, with_score_network
 from drlcore.probe import encode, read_at
 from drlcore.run import RunParameters

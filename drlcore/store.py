@@ -19,7 +19,6 @@ from time import monotonic
 
 import pandas as pd
 
-from drlcore import paths
 from drlcore.card import CARD, WEIGHTS, Card, Data, Weights, read_card
 from drlcore.checkpoint import (
     PARTIAL,
@@ -29,7 +28,8 @@ from drlcore.checkpoint import (
     save_tensors,
     write_atomically,
 )
-from drlcore.datasets import Dataset, load_dataset
+from drlcore.data import paths
+from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.errors import ArtefactError
 from drlcore.lock import locked
 from drlcore.model import EncoderModel

@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import SVC
 
+from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
 from drlcore.neural_probe import ProbeTraining, fit_probe
 from drlcore.probe import METRIC_COLUMNS, neighbour_metrics, standardise
-from drlcore.splits import Array
 from drlcore.trajectory import CodeSplit, Trajectories
 
 NEIGHBOUR_CHOICES = (5, 10, 20)

@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 
 from drlcore.baselines import BaselineModel, baseline_objective
 from drlcore.checkpoint import load_optimiser, load_state, optimiser_tensors, save_state, under
-from drlcore.datasets import Dataset
+from drlcore.data.datasets import Dataset
+from drlcore.data.label_splits import label_split
 from drlcore.errors import TrainingError
-from drlcore.label_splits import label_split
 from drlcore.loss import Loss, objective
 from drlcore.model import EncoderModel, with_score_network
 from drlcore.run import RunParameters

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drlcore.datasets import Dataset, Split
+from drlcore.data.datasets import Dataset, Split
+from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
 from drlcore.model import EncoderModel
 from drlcore.probe import encode
 from drlcore.sde import SDE
-from drlcore.splits import Array
 
 
 @dataclass(frozen=True, eq=False)

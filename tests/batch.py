@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from drlcore import paths
+from drlcore.data import paths
 
 ROOT = paths.root()
 

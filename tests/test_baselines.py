@@ -16,7 +16,7 @@ from torch import Tensor
 
 from drlcore import store
 from drlcore.baselines import BaselineModel, baseline_objective, nt_xent
-from drlcore.datasets import Dataset, from_arrays, load_dataset
+from drlcore.data.datasets import Dataset, from_arrays, load_dataset
 from drlcore.diagnostics import code_usage
 from drlcore.encoder import Code
 from drlcore.errors import ParameterError, TrainingError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from drlcore import paths
+from drlcore.data import paths
 from drlcore.experiments import METHODS
 from drlcore.networks.paper import NCSNppSmall, WideResNetEncoder
 from drlcore.presets import PRESETS

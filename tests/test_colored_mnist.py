@@ -13,9 +13,9 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, chisquare
 
-from drlcore.colored_mnist import BACKGROUND_COLOURS, DIGIT_COLOURS, draw_colours, paint
-from drlcore.datasets import Split, load_dataset
-from drlcore.factors import FACTORS
+from drlcore.data.colored_mnist import BACKGROUND_COLOURS, DIGIT_COLOURS, draw_colours, paint
+from drlcore.data.datasets import Split, load_dataset
+from drlcore.data.factors import FACTORS
 from drlcore.probe import probe
 
 PARTS = ("train", "validation", "test")

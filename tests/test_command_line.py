@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from drlcore import __main__, paths
+from drlcore import __main__
 from drlcore.__main__ import main
+from drlcore.data import paths
 from drlcore.experiments import EXPERIMENTS, CodeCurve
 
 CURVE = CodeCurve(preset="smoke", dataset="digits", steps=1, n_seeds=1)

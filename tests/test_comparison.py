@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from drlcore import paths
+from drlcore.data import paths
+from drlcore.data.splits import from_arrays
 from drlcore.errors import DataError, ParameterError
 from drlcore.experiments import (
     EXPERIMENTS,
@@ -28,7 +29,6 @@ from drlcore.experiments.comparison import CURVES
 from drlcore.loss import Method
 from drlcore.presets import PRESETS, PresetName
 from drlcore.run import build_model
-from drlcore.splits import from_arrays
 
 ALL: tuple[type[Comparison], ...] = (CodeCurve, Downstream, Trajectory, SDEAblation)
 ONE = (CodeCurve, Trajectory, SDEAblation)  # notebooks that show one data set

@@ -19,8 +19,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from drlcore import paths
-from drlcore.datasets import (
+from drlcore.data import paths
+from drlcore.data.datasets import (
     DATASETS,
     MNIST_MD5,
     Dataset,
@@ -31,9 +31,9 @@ from drlcore.datasets import (
     read_idx,
     require,
 )
+from drlcore.data.factors import FACTORS, measure_factors
+from drlcore.data.image_files import read_image_folder
 from drlcore.errors import DataError, ParameterError
-from drlcore.factors import FACTORS, measure_factors
-from drlcore.image_files import read_image_folder
 
 Array = NDArray[Any]
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
@@ -268,9 +268,9 @@ def test_a_small_file_that_unpacks_to_a_huge_one_is_not_unpacked(
 ) -> None:
     path, array = tmp_path / "a.gz", np.zeros(1000, "u1")
     path.write_bytes(gzip.compress(idx(array)))
-    monkeypatch.setattr("drlcore.idx._LARGEST", 1008)
+    monkeypatch.setattr("drlcore.data.idx._LARGEST", 1008)
     np.testing.assert_array_equal(read_idx(path), array)
-    monkeypatch.setattr("drlcore.idx._LARGEST", 1007)
+    monkeypatch.setattr("drlcore.data.idx._LARGEST", 1007)
     with pytest.raises(DataError, match="a.gz: unpacks to more than 1,007 bytes; expected MD5 0"):
         read_idx(path, "0")
 

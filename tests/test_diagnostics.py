@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from drlcore import diagnostics
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
 from drlcore.diagnostics import USAGE_LEVELS, another, code_usage, paid_for
 from drlcore.encoder import Code
 from drlcore.model import RepresentationModel

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from drlcore.__main__ import main
-from drlcore.datasets import available
-from drlcore.download import download, fetch
+from drlcore.data.datasets import available
+from drlcore.data.download import download, fetch
+from drlcore.data.published import PUBLISHED, PublishedFile
 from drlcore.errors import DataError
-from drlcore.published import PUBLISHED, PublishedFile
 
 CONTENT = np.random.default_rng(0).bytes(400_000)
 COMMAND = "make data DATASET=some"

@@ -15,20 +15,13 @@ import torch
 from sklearn.metrics import accuracy_score
 from sklearn.svm import SVC
 
-from drlcore import (
-    downstream,
-    neural_probe,
-    paths,
-    products,
-    store,
-    time_probes,
-    trajectory_probes,
-)
-from drlcore.datasets import load_dataset
+from drlcore import downstream, neural_probe, products, store, time_probes, trajectory_probes
+from drlcore.data import paths
+from drlcore.data.datasets import load_dataset
+from drlcore.data.factors import FACTORS
 from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError, DataError, ParameterError
 from drlcore.experiments import METHODS, Downstream
-from drlcore.factors import FACTORS
 from drlcore.model import EncoderModel
 from drlcore.neural_probe import ProbeTraining
 from drlcore.noise_range import NoiseRange

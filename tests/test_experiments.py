@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from drlcore import paths
+from drlcore.data import paths
 from drlcore.errors import ParameterError
 from drlcore.experiments import (
     EXPERIMENTS,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
+from drlcore.data.factors import FACTORS, measure_factors
 from drlcore.errors import ParameterError
-from drlcore.factors import FACTORS, measure_factors
 
 Image = NDArray[np.float64]
 

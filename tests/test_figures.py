@@ -15,9 +15,10 @@ import pytest
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from drlcore import checkpoint, claims, figures, paths, publish, results
+from drlcore import checkpoint, claims, figures, publish, results
 from drlcore.checkpoint import file_sha256
-from drlcore.datasets import load_dataset
+from drlcore.data import paths
+from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, StartHere
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.semi_supervised import LabelSpreading
 
+from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
 from drlcore.label_graph import align, normalised_affinity, pseudo_labels, spread
 from drlcore.nearest import nearest, nearest_by_distance
-from drlcore.splits import Array
 
 CLASSES = 4
 LABELLED = np.arange(5 * CLASSES)

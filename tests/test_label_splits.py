@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
+from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import DataError, ParameterError
-from drlcore.label_splits import LabelSplit, label_split
 from drlcore.noise_range import NoiseRange
 from drlcore.run import RunParameters, build_model
 from drlcore.training import train

@@ -24,9 +24,9 @@ from torch import Tensor
 from drlcore import laplacenet_training, store
 from drlcore.augmentation import ImageView, StrongView, WeakView
 from drlcore.checkpoint import load_tensors, under
-from drlcore.datasets import Dataset, load_dataset
+from drlcore.data.datasets import Dataset, load_dataset
+from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
-from drlcore.label_splits import LabelSplit, label_split
 from drlcore.laplacenet import Classifier, FineTuning
 from drlcore.laplacenet_training import COLUMNS, _Tuning, fine_tune
 from drlcore.products import fine_tuned

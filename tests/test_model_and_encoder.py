@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from drlcore.datasets import Dataset, load_dataset
+from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.encoder import (
     Code,
     CodeHead,

@@ -17,8 +17,8 @@ import pytest
 from batch import snakemake
 from papermill import inspect_notebook
 
-from drlcore import paths
 from drlcore.claims import COLUMNS as CLAIM_COLUMNS
+from drlcore.data import paths
 from drlcore.experiments import EXPERIMENTS
 from drlcore.figures import FIGURES, origin_of
 from drlcore.results import COLUMNS

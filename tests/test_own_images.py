@@ -13,8 +13,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from drlcore import own_images, paths
-from drlcore.datasets import available, identity, load_dataset, title
+from drlcore.data import own_images, paths
+from drlcore.data.datasets import available, identity, load_dataset, title
+from drlcore.data.npz import read_npz
+from drlcore.data.own_images import CLASSES, LARGEST, LARGEST_IMAGE, NEIGHBOURS
 from drlcore.errors import DataError, ParameterError
 from drlcore.experiments import (
     CodeCurve,
@@ -26,8 +28,6 @@ from drlcore.experiments import (
     SemiSupervised,
     StartHere,
 )
-from drlcore.npz import read_npz
-from drlcore.own_images import CLASSES, LARGEST, LARGEST_IMAGE, NEIGHBOURS
 from drlcore.presets import PRESETS
 from drlcore.probe import NEIGHBOURS as PROBED
 from drlcore.run import RunParameters
@@ -449,7 +449,7 @@ def test_errors_while_reading_are_one_line(own: Path, monkeypatch: pytest.Monkey
     def forbidden(*_: Any, **__: Any) -> Any:
         raise PermissionError(13, "Permission denied", str(own))
 
-    monkeypatch.setattr("drlcore.datasets._stamp", vanished)
+    monkeypatch.setattr("drlcore.data.datasets._stamp", vanished)
     for ask in (load_dataset, identity):
         with pytest.raises(DataError, match=r"mine\.npz: No such file or directory$"):
             ask("mine.npz")

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
+from drlcore.data.label_splits import LabelSplit
 from drlcore.errors import ParameterError
-from drlcore.label_splits import LabelSplit
 from drlcore.noise_range import NoiseRange
 from drlcore.parameters import Parameters, fingerprint
 from drlcore.run import RunParameters, build_model

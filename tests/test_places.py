@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drlcore import claims, paths, results
-from drlcore.datasets import DATASETS, available
+from drlcore import claims, results
+from drlcore.data import paths
+from drlcore.data.datasets import DATASETS, available
 from drlcore.errors import ArtefactError, DataError, ParameterError
 from drlcore.experiments import EXPERIMENTS, Experiment, Floor, NoiseDial, StartHere
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from drlcore import probe as probes
-from drlcore.datasets import Split, load_dataset
+from drlcore.data.datasets import Split, load_dataset
 from drlcore.encoder import Code
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange

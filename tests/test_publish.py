@@ -10,9 +10,10 @@ import nbformat
 import pandas as pd
 import pytest
 
-from drlcore import paths, publish
+from drlcore import publish
 from drlcore.checkpoint import file_sha256
 from drlcore.claims import ABSENT, OPPOSITE, REPRODUCED
+from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, StartHere
 

@@ -20,13 +20,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from drlcore import datasets, published
 from drlcore.__main__ import main
-from drlcore.datasets import DATASETS, Dataset, available, load_dataset, require
+from drlcore.data import datasets, published
+from drlcore.data.datasets import DATASETS, Dataset, available, load_dataset, require
+from drlcore.data.image_files import read_cifar, read_image_folder
+from drlcore.data.published import BY_HAND, PUBLISHED, PublishedFile
 from drlcore.errors import DataError, ParameterError
 from drlcore.experiments import EXPERIMENTS, IMAGE_DATASETS, ImageExperiment, LatentSpace, plan
-from drlcore.image_files import read_cifar, read_image_folder
-from drlcore.published import BY_HAND, PUBLISHED, PublishedFile
 
 Array = NDArray[Any]
 FETCHED = [*PUBLISHED, *BY_HAND]

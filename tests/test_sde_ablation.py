@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 import torch
 
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
 from drlcore.errors import ParameterError
 from drlcore.experiments import SDEAblation
 from drlcore.model import with_score_network

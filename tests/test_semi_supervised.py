@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from drlcore import label_graph_sheet, store
-from drlcore.datasets import Dataset, load_dataset
+from drlcore.data.datasets import Dataset, load_dataset
+from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import ParameterError
 from drlcore.experiments import SemiSupervised, comparison, semi_supervised
 from drlcore.experiments.semi_supervised import ARMS, N_CLASSES, Variant
-from drlcore.label_splits import LabelSplit, label_split
 from drlcore.laplacenet import FineTuning
 from drlcore.presets import PRESETS
 from drlcore.products import label_graph

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from drlcore import sheets
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
 from drlcore.encoder import Code
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange

@@ -12,10 +12,11 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from drlcore import paths, products, results, store
+from drlcore import products, results, store
 from drlcore.card import Card, Data, Weights
 from drlcore.checkpoint import file_sha256
-from drlcore.datasets import load_dataset
+from drlcore.data import paths
+from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
 from drlcore.experiments import SETTINGS, LatentSpace, NoiseDial
 from drlcore.noise_range import NoiseRange

@@ -20,9 +20,10 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from drlcore import checkpoint, lock, paths, store
+from drlcore import checkpoint, lock, store
 from drlcore.card import read_card
 from drlcore.checkpoint import file_sha256
+from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.products import Product
 from drlcore.run import RunParameters

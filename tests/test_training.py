@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from drlcore import checkpoint, store
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError, TrainingError
 from drlcore.noise_range import NoiseRange
 from drlcore.run import RunParameters, build_model

@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC
 
 from drlcore import neural_probe
-from drlcore.datasets import load_dataset
+from drlcore.data.datasets import load_dataset
 from drlcore.errors import DataError, ParameterError
 from drlcore.neural_probe import ProbeName, ProbeTraining, SeedProbe, fit_probe
 from drlcore.noise_range import NoiseRange

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from drlcore import paths, results
+from drlcore import results
 from drlcore.checkpoint import write_atomically
 from drlcore.claims.codes import CODES
 from drlcore.claims.comparison import COMPARISON
@@ -25,6 +25,7 @@ from drlcore.claims.judge import (
     Finding,
 )
 from drlcore.claims.semi_supervised import SEMI_SUPERVISED
+from drlcore.data import paths
 from drlcore.errors import ArtefactError, DataError
 
 __all__ = [

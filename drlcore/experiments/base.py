@@ -14,9 +14,9 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from drlcore import own_images
 from drlcore.compute import compute
-from drlcore.datasets import DATASETS, load_dataset, require, title
+from drlcore.data import own_images
+from drlcore.data.datasets import DATASETS, load_dataset, require, title
 from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.notebook_names import parameter_names
 from drlcore.parameters import Parameters, fingerprint

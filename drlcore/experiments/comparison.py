@@ -8,12 +8,12 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, model_validator
 
-from drlcore.datasets import DATASETS, available, require, title
+from drlcore.data.datasets import DATASETS, available, require, title
+from drlcore.data.own_images import is_own
 from drlcore.downstream import Protocol
 from drlcore.experiments.base import Experiment, LatentDim, Seeds, Steps, image_dataset
 from drlcore.loss import Method, Weighting
 from drlcore.noise_range import NoiseRange, Sigma
-from drlcore.own_images import is_own
 from drlcore.presets import MethodsPreset
 from drlcore.products import (
     Product,

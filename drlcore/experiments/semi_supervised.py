@@ -7,17 +7,17 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from drlcore.datasets import load_dataset, title
+from drlcore.data.datasets import load_dataset, title
+from drlcore.data.label_splits import LabelSplit, label_split
+from drlcore.data.splits import VALIDATION
 from drlcore.errors import DataError, ParameterError
 from drlcore.experiments.base import Steps
 from drlcore.experiments.comparison import Compared, Comparison
-from drlcore.label_splits import LabelSplit, label_split
 from drlcore.laplacenet import EncoderTime, FineTuning, Mixup
 from drlcore.paper_tables import published_table_1
 from drlcore.presets import SemiSupervisedPreset
 from drlcore.products import Product, fine_tuned, label_graph
 from drlcore.run import RunParameters
-from drlcore.splits import VALIDATION
 
 # By the name in the result tables. Without pretraining the encoder stays as it was drawn, which is
 # how those of the other methods begin.

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
+from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
 from drlcore.parameters import Parameters
-from drlcore.splits import Array
 
 
 class LabelSplit(Parameters):

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from drlcore import paths
+from drlcore.data import paths
 from drlcore.errors import DataError
 
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"

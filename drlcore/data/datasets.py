@@ -10,11 +10,10 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from drlcore import own_images, paths, published
-from drlcore.errors import DataError, ParameterError
-from drlcore.idx import read_idx
-from drlcore.image_files import read_cifar, read_image_folder
-from drlcore.splits import (
+from drlcore.data import own_images, paths, published
+from drlcore.data.idx import read_idx
+from drlcore.data.image_files import read_cifar, read_image_folder
+from drlcore.data.splits import (
     Array,
     Dataset,
     Split,
@@ -23,6 +22,7 @@ from drlcore.splits import (
     image_factors,
     stratified,
 )
+from drlcore.errors import DataError, ParameterError
 
 __all__ = [
     "DATASETS",
@@ -65,18 +65,18 @@ def load_dataset(name: DatasetName | str) -> Dataset:
 
     ``mnist``: 54,000 / 6,000 / 10,000 images of shape (1, 28, 28), from the published files.
     ``colored-mnist``: the same images in the same order, shape (3, 28, 28), each in one of five
-    colours on one of five, see ``drlcore.colored_mnist``; ``digit_colour`` and
+    colours on one of five, see ``drlcore.data.colored_mnist``; ``digit_colour`` and
     ``background_colour`` are known, the other factors those of the grey image.
     ``digits``: scikit-learn's 1,797 images of shape (1, 8, 8), split 60 / 20 / 20 by class.
     ``toy``: 10,000 / 2,000 / 5,000 points of shape (2,), see ``drlcore.oracle.toy``; y is ``coarse``.
 
-    Fetched by the user, see ``drlcore.published``; of these the last one asked for is kept:
+    Fetched by the user, see ``drlcore.data.published``; of these the last one asked for is kept:
 
     ``fashion-mnist``: 54,000 / 6,000 / 10,000 images of shape (1, 28, 28).
     ``cifar10``, ``cifar100``: 45,000 / 5,000 / 10,000 images of shape (3, 32, 32).
     ``mini-imagenet``: 45,000 / 5,000 / 10,000 images of shape (3, 84, 84), 100 classes; 5 GB.
 
-    A path ending in ``.npz``: the user's own images, see ``drlcore.own_images``; read again when
+    A path ending in ``.npz``: the user's own images, see ``drlcore.data.own_images``; read again when
     the file changes.
 
     Raises:
@@ -184,7 +184,7 @@ def _mnist(folder: Path) -> Dataset:
 
 @lru_cache(maxsize=1)  # 0.7 GB each
 def _colored_mnist(folder: Path) -> Dataset:
-    from drlcore.colored_mnist import draw_colours, paint
+    from drlcore.data.colored_mnist import draw_colours, paint
 
     x_train, y_train, x_test, y_test = _mnist_files(folder)
     colours = draw_colours(len(x_train), _COLOUR_SEEDS["train"])

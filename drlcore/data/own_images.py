@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from drlcore import paths
+from drlcore.data import paths
+from drlcore.data.npz import read_npz
+from drlcore.data.splits import Array, Dataset, Split, from_arrays
 from drlcore.errors import DataError, ParameterError
-from drlcore.npz import read_npz
-from drlcore.splits import Array, Dataset, Split, from_arrays
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 # Probes ask for the 20 nearest training codes, and t-SNE's perplexity of 20 needs more than 20.

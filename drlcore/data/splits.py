@@ -14,8 +14,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from drlcore.data.factors import FACTORS, measure_factors
 from drlcore.errors import DataError, ParameterError
-from drlcore.factors import FACTORS, measure_factors
 
 Array = NDArray[Any]
 VALIDATION = 0.1
@@ -44,7 +44,7 @@ class Dataset:
     """A dataset in three disjoint parts.
 
     Attributes:
-        name: one of ``drlcore.datasets.DATASETS``, or what the user called it.
+        name: one of ``drlcore.data.datasets.DATASETS``, or what the user called it.
         shape: of one item: (C, H, W), or (2,) for the toy set.
         n_classes: labels run from 0 to n_classes - 1.
         train, validation, test: the parts.

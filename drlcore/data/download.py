@@ -8,9 +8,9 @@ from typing import Any
 
 import pooch
 
-from drlcore import paths
+from drlcore.data import paths
+from drlcore.data.published import PUBLISHED, PublishedFile, require
 from drlcore.errors import DataError
-from drlcore.published import PUBLISHED, PublishedFile, require
 
 _CHUNK = 1 << 16
 

@@ -1,0 +1,1 @@
+"""Images, their parts and labels, and where they are kept."""
