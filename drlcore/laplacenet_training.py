@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from drlcore.augmentation import MIRRORED, StrongView, WeakView
+from drlcore.baselines.views import MIRRORED, StrongView, WeakView
 from drlcore.checkpoint import load_optimiser, load_state, optimiser_tensors, save_state, under
 from drlcore.data.datasets import Dataset
 from drlcore.data.label_splits import LabelSplit, label_split

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 
 from drlcore import (
-    augmentation,
     diagnostics,
     downstream,
     label_graph_sheet,
@@ -24,6 +23,7 @@ from drlcore import (
     time_probes,
 )
 from drlcore import label_graph as graphs
+from drlcore.baselines import views as augmentation
 from drlcore.checkpoint import file_sha256, load_tensors, save_tensors
 from drlcore.data.datasets import load_dataset
 from drlcore.downstream import Protocol

@@ -8,8 +8,8 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from drlcore.augmentation import MIRRORED, FullView, View, gauss_view
-from drlcore.baselines import BaselineModel, projection_head
+from drlcore.baselines.objectives import BaselineModel, projection_head
+from drlcore.baselines.views import MIRRORED, FullView, View, gauss_view
 from drlcore.data.datasets import Dataset, identity, title
 from drlcore.data.label_splits import LabelSplit
 from drlcore.encoder import ConvEncoder, ConvNormEncoder, MLPEncoder

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from drlcore.baselines import BaselineModel, baseline_objective
+from drlcore.baselines.objectives import BaselineModel, baseline_objective
 from drlcore.checkpoint import load_optimiser, load_state, optimiser_tensors, save_state, under
 from drlcore.data.datasets import Dataset
 from drlcore.data.label_splits import label_split

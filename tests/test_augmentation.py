@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from scipy import stats
 from torch import Tensor, nn
 
-from drlcore.augmentation import (
+from drlcore.baselines.views import (
     CROP_SCALE,
     GAUSS_SIGMA,
     FullView,

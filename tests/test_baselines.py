@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from drlcore import store
-from drlcore.baselines import BaselineModel, baseline_objective, nt_xent
+from drlcore.baselines.objectives import BaselineModel, baseline_objective, nt_xent
 from drlcore.data.datasets import Dataset, from_arrays, load_dataset
 from drlcore.diagnostics import code_usage
 from drlcore.encoder import Code

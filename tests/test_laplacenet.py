@@ -22,7 +22,7 @@ from sklearn.metrics import top_k_accuracy_score
 from torch import Tensor
 
 from drlcore import laplacenet_training, store
-from drlcore.augmentation import ImageView, StrongView, WeakView
+from drlcore.baselines.views import ImageView, StrongView, WeakView
 from drlcore.checkpoint import load_tensors, under
 from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.data.label_splits import LabelSplit, label_split

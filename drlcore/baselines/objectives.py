@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drlcore.augmentation import View
+from drlcore.baselines.views import View
 from drlcore.encoder import Encoder
 from drlcore.loss import Loss, Method, kl, l1
 from drlcore.model import EncoderModel

@@ -1,0 +1,1 @@
+"""What DRL is compared with: other objectives on the same encoder."""
