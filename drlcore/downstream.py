@@ -11,14 +11,14 @@ from pydantic import Field
 from drlcore.data.datasets import load_dataset
 from drlcore.data.splits import Array
 from drlcore.model import EncoderModel
-from drlcore.mutual_information import mutual_information_over_time
-from drlcore.neural_probe import ProbeTraining
 from drlcore.parameters import Parameters
+from drlcore.probes.mutual_information import mutual_information_over_time
+from drlcore.probes.neural import ProbeTraining
+from drlcore.probes.over_time import few_shot, probe_times
+from drlcore.probes.trajectory import codes_over_time, time_grid, trajectories
+from drlcore.probes.whole_trajectory import ablate_times, attention_over_time, probe_trajectory
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
-from drlcore.time_probes import few_shot, probe_times
-from drlcore.trajectory import codes_over_time, time_grid, trajectories
-from drlcore.trajectory_probes import ablate_times, attention_over_time, probe_trajectory
 
 CURVE_IMAGES = 1000
 DEFAULT = ProbeTraining()

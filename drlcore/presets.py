@@ -9,8 +9,8 @@ from pydantic import Field
 from drlcore.downstream import Protocol
 from drlcore.laplacenet import FineTuning
 from drlcore.loss import Weighting
-from drlcore.neural_probe import ProbeTraining
 from drlcore.parameters import Parameters
+from drlcore.probes.neural import ProbeTraining
 from drlcore.run import EncoderName, ScoreNetworkName
 from drlcore.time_embedding import TimeEmbeddingKind
 

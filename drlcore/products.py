@@ -11,17 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from drlcore import (
-    diagnostics,
-    downstream,
-    label_graph_sheet,
-    mutual_information,
-    neural_probe,
-    probe,
-    sheets,
-    store,
-    time_probes,
-)
+from drlcore import downstream, label_graph_sheet, sheets, store
 from drlcore import label_graph as graphs
 from drlcore.baselines import views as augmentation
 from drlcore.checkpoint import file_sha256, load_tensors, save_tensors
@@ -32,6 +22,11 @@ from drlcore.laplacenet import FineTuning
 from drlcore.laplacenet_training import fine_tune
 from drlcore.model import EncoderModel
 from drlcore.parameters import fingerprint
+from drlcore.probes import mutual_information
+from drlcore.probes import neural as neural_probe
+from drlcore.probes import over_time as time_probes
+from drlcore.probes import static as probe
+from drlcore.probes import usage as diagnostics
 from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
 from drlcore.store import load_or_train

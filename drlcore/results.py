@@ -12,12 +12,12 @@ import pandas as pd
 from drlcore.checkpoint import write_atomically
 from drlcore.data import paths
 from drlcore.data.datasets import title
-from drlcore.diagnostics import paid_for
 from drlcore.errors import ArtefactError
 from drlcore.experiments import SETTINGS, Compared, Experiment, LatentSpace
 from drlcore.oracle.gaussian_mixture import Prop1
 from drlcore.paired import best_time
 from drlcore.presets import PRESETS
+from drlcore.probes.usage import paid_for
 from drlcore.products import Product, metrics, same_code, swapped_codes, usage
 from drlcore.run import RunParameters
 from drlcore.sde import SDEName

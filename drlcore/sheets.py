@@ -10,7 +10,7 @@ from torch import Tensor
 
 from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.model import EncoderModel, with_score_network
-from drlcore.probe import encode, read_at
+from drlcore.probes.static import encode, read_at
 from drlcore.run import RunParameters
 from drlcore.sampling import Start, probability_flow_ode
 

@@ -17,12 +17,12 @@ from torch import Tensor
 from drlcore import store
 from drlcore.baselines.objectives import BaselineModel, baseline_objective, nt_xent
 from drlcore.data.datasets import Dataset, from_arrays, load_dataset
-from drlcore.diagnostics import code_usage
 from drlcore.encoder import Code
 from drlcore.errors import ParameterError, TrainingError
 from drlcore.loss import BaselineMethod
 from drlcore.noise_range import NoiseRange
-from drlcore.probe import encode
+from drlcore.probes.static import encode
+from drlcore.probes.usage import code_usage
 from drlcore.run import RunParameters, build_model
 from drlcore.sheets import latent_grid
 from drlcore.training import HISTORY, train

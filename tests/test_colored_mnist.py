@@ -16,7 +16,7 @@ from scipy.stats import chi2_contingency, chisquare
 from drlcore.data.colored_mnist import BACKGROUND_COLOURS, DIGIT_COLOURS, draw_colours, paint
 from drlcore.data.datasets import Split, load_dataset
 from drlcore.data.factors import FACTORS
-from drlcore.probe import probe
+from drlcore.probes.static import probe
 
 PARTS = ("train", "validation", "test")
 KNOWN = ("digit_colour", "background_colour")

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from drlcore import diagnostics
 from drlcore.data.datasets import load_dataset
-from drlcore.diagnostics import USAGE_LEVELS, another, code_usage, paid_for
 from drlcore.encoder import Code
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
+from drlcore.probes import usage as diagnostics
+from drlcore.probes.usage import USAGE_LEVELS, another, code_usage, paid_for
 from drlcore.run import RunParameters, build_model
 from drlcore.sde import make_sde
 

@@ -15,7 +15,7 @@ import torch
 from sklearn.metrics import accuracy_score
 from sklearn.svm import SVC
 
-from drlcore import downstream, neural_probe, products, store, time_probes, trajectory_probes
+from drlcore import downstream, products, store
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.data.factors import FACTORS
@@ -23,11 +23,14 @@ from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError, DataError, ParameterError
 from drlcore.experiments import METHODS, Downstream
 from drlcore.model import EncoderModel
-from drlcore.neural_probe import ProbeTraining
 from drlcore.noise_range import NoiseRange
 from drlcore.presets import PRESETS
-from drlcore.probe import encode
-from drlcore.probe_networks import GRUProbe, MLPProbe, TransformerProbe
+from drlcore.probes import neural as neural_probe
+from drlcore.probes import over_time as time_probes
+from drlcore.probes import whole_trajectory as trajectory_probes
+from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
+from drlcore.probes.neural import ProbeTraining
+from drlcore.probes.static import encode
 from drlcore.products import Product
 from drlcore.run import RunParameters, build_model
 

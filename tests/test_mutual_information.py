@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 from sklearn.feature_selection import mutual_info_regression
 
 from drlcore.errors import DataError, ParameterError
-from drlcore.mutual_information import (
+from drlcore.probes.mutual_information import (
     COLUMNS,
     mutual_information,
     mutual_information_over_time,

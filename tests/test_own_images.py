@@ -29,7 +29,7 @@ from drlcore.experiments import (
     StartHere,
 )
 from drlcore.presets import PRESETS
-from drlcore.probe import NEIGHBOURS as PROBED
+from drlcore.probes.static import NEIGHBOURS as PROBED
 from drlcore.run import RunParameters
 
 Array = NDArray[Any]

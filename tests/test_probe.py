@@ -14,12 +14,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from drlcore import probe as probes
 from drlcore.data.datasets import Split, load_dataset
 from drlcore.encoder import Code
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
-from drlcore.probe import METRIC_COLUMNS, effective_rank, encode, probe, probe_run, read_at
+from drlcore.probes import static as probes
+from drlcore.probes.static import METRIC_COLUMNS, effective_rank, encode, probe, probe_run, read_at
 from drlcore.run import RunParameters, build_model
 
 CLASSES = 4

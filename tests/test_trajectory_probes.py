@@ -10,19 +10,25 @@ from scipy import stats
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC
 
-from drlcore import neural_probe
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import DataError, ParameterError
-from drlcore.neural_probe import ProbeName, ProbeTraining, SeedProbe, fit_probe
 from drlcore.noise_range import NoiseRange
 from drlcore.paired import best_time, combining_times, paired_difference
-from drlcore.probe import encode
-from drlcore.probe_networks import GRUProbe, MLPProbe, TransformerProbe
+from drlcore.probes import neural as neural_probe
+from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
+from drlcore.probes.neural import ProbeName, ProbeTraining, SeedProbe, fit_probe
+from drlcore.probes.over_time import few_shot, probe_times
+from drlcore.probes.static import encode
+from drlcore.probes.trajectory import (
+    CodeSplit,
+    Trajectories,
+    codes_over_time,
+    time_grid,
+    trajectories,
+)
+from drlcore.probes.whole_trajectory import ablate_times, attention_over_time, probe_trajectory
 from drlcore.run import RunParameters, build_model
 from drlcore.sde import make_sde
-from drlcore.time_probes import few_shot, probe_times
-from drlcore.trajectory import CodeSplit, Trajectories, codes_over_time, time_grid, trajectories
-from drlcore.trajectory_probes import ablate_times, attention_over_time, probe_trajectory
 
 QUICK = ProbeTraining(width=32, epochs=12, batch_size=64, learning_rates=(1e-2,))
 T = 4

@@ -12,9 +12,9 @@ from sklearn.svm import SVC
 
 from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
-from drlcore.neural_probe import ProbeTraining, fit_probe
-from drlcore.probe import METRIC_COLUMNS, neighbour_metrics, standardise
-from drlcore.trajectory import CodeSplit, Trajectories
+from drlcore.probes.neural import ProbeTraining, fit_probe
+from drlcore.probes.static import METRIC_COLUMNS, neighbour_metrics, standardise
+from drlcore.probes.trajectory import CodeSplit, Trajectories
 
 NEIGHBOUR_CHOICES = (5, 10, 20)
 INVERSE_PENALTIES = (0.1, 1.0)

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from drlcore.data.splits import Array
 from drlcore.errors import ParameterError
 from drlcore.parameters import Parameters
-from drlcore.probe_networks import GRUProbe, MLPProbe, TransformerProbe
-from drlcore.trajectory import CodeSplit, Trajectories
+from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
+from drlcore.probes.trajectory import CodeSplit, Trajectories
 
 ProbeName = Literal["mlp", "gru", "transformer"]
 NETWORKS: dict[ProbeName, type[MLPProbe] | type[GRUProbe] | type[TransformerProbe]] = {

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from drlcore.errors import ParameterError
-from drlcore.neural_probe import ProbeName, ProbeTraining, fit_probe
-from drlcore.probe import METRIC_COLUMNS
-from drlcore.trajectory import Trajectories
+from drlcore.probes.neural import ProbeName, ProbeTraining, fit_probe
+from drlcore.probes.static import METRIC_COLUMNS
+from drlcore.probes.trajectory import Trajectories
 
 
 def probe_trajectory(

@@ -13,7 +13,7 @@ from drlcore.data.datasets import Dataset, Split
 from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
 from drlcore.model import EncoderModel
-from drlcore.probe import encode
+from drlcore.probes.static import encode
 from drlcore.sde import SDE
 
 

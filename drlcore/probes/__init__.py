@@ -1,0 +1,1 @@
+"""What can be read from a code, and what the score network uses of it."""
