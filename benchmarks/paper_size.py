@@ -4,7 +4,7 @@
     python benchmarks/paper_size.py --steps 3 --batch-size 10 --only 84
 
 Every method of notebook 07 whose cost differs, with the paper preset's parameters, trained by
-``drlcore.training.train`` on generated images of CIFAR-10's and mini-ImageNet's shapes: uniform
+``drlcore.training.loop.train`` on generated images of CIFAR-10's and mini-ImageNet's shapes: uniform
 noise, so losses mean nothing and times and memory are those of real images. Then one run at full
 size is killed and continued, and its weights compared with those of a run that was not.
 
@@ -31,12 +31,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from drlcore.checkpoint import load_tensors, save_tensors
 from drlcore.data.datasets import Dataset, from_arrays
 from drlcore.experiments import Compared, Downstream
 from drlcore.model import EncoderModel
-from drlcore.run import RunParameters, build_model
-from drlcore.training import pick_device, train
+from drlcore.training.checkpoint import load_tensors, save_tensors
+from drlcore.training.loop import pick_device, train
+from drlcore.training.run import RunParameters, build_model
 
 SHAPES = {"cifar10": (3, 32, 32), "mini-imagenet": (3, 84, 84)}
 CLASSES = {"cifar10": 10, "mini-imagenet": 100}

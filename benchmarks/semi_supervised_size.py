@@ -37,8 +37,8 @@ from drlcore.data.datasets import Dataset
 from drlcore.laplacenet import Classifier, FineTuning
 from drlcore.laplacenet_training import fine_tune
 from drlcore.presets import PRESETS
-from drlcore.run import RunParameters, build_model
-from drlcore.training import pick_device
+from drlcore.training.loop import pick_device
+from drlcore.training.run import RunParameters, build_model
 
 LABELS = 100
 

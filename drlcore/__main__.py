@@ -13,7 +13,7 @@ from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingErr
 from drlcore.experiments import EXPERIMENTS, Experiment
 from drlcore.figures import write_manifest
 from drlcore.publish import publish
-from drlcore.store import load_or_train
+from drlcore.training.store import load_or_train
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,9 +12,9 @@ from tqdm.auto import tqdm
 
 from drlcore.data.datasets import load_dataset
 from drlcore.products import Product
-from drlcore.run import RunParameters, build_model
-from drlcore.store import find, load_or_train
-from drlcore.training import pick_device, train
+from drlcore.training.loop import pick_device, train
+from drlcore.training.run import RunParameters, build_model
+from drlcore.training.store import find, load_or_train
 
 
 def compute(runs: Iterable[RunParameters], products: Iterable[Product[Any]]) -> None:

@@ -17,8 +17,8 @@ from drlcore.probes.neural import ProbeTraining
 from drlcore.probes.over_time import few_shot, probe_times
 from drlcore.probes.trajectory import codes_over_time, time_grid, trajectories
 from drlcore.probes.whole_trajectory import ablate_times, attention_over_time, probe_trajectory
-from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
+from drlcore.training.run import RunParameters
 
 CURVE_IMAGES = 1000
 DEFAULT = ProbeTraining()

@@ -17,12 +17,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from drlcore.checkpoint import file_sha256, write_atomically
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
 from drlcore.experiments import Experiment
 from drlcore.products import Product
+from drlcore.training.checkpoint import file_sha256, write_atomically
 
 # Every figure: notebook -> name -> what it stands for (ICLR-2022 figure numbers).
 FIGURES: dict[str, dict[str, str]] = {

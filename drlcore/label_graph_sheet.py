@@ -10,8 +10,8 @@ from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.label_graph import normalised_affinity, pseudo_labels
 from drlcore.laplacenet import Classifier, FineTuning
 from drlcore.model import EncoderModel
-from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
+from drlcore.training.run import RunParameters
 
 IMAGES, CLASSES = 300, 10
 LABELS_PER_CLASS = 2

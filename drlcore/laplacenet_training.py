@@ -19,16 +19,22 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from drlcore.baselines.views import MIRRORED, StrongView, WeakView
-from drlcore.checkpoint import load_optimiser, load_state, optimiser_tensors, save_state, under
 from drlcore.data.datasets import Dataset
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.data.splits import Split
 from drlcore.errors import TrainingError
 from drlcore.label_graph import pseudo_labels
 from drlcore.laplacenet import Classifier, FineTuning
-from drlcore.lock import locked
 from drlcore.model import EncoderModel
-from drlcore.run import RunParameters
+from drlcore.training.checkpoint import (
+    load_optimiser,
+    load_state,
+    optimiser_tensors,
+    save_state,
+    under,
+)
+from drlcore.training.lock import locked
+from drlcore.training.run import RunParameters
 
 # One row an epoch: mean loss, encoder time, share of the unlabelled images whose spread label is
 # right (nan in the supervised phase), top-1 and top-5 accuracy after the epoch.

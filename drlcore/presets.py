@@ -11,8 +11,8 @@ from drlcore.laplacenet import FineTuning
 from drlcore.loss import Weighting
 from drlcore.parameters import Parameters
 from drlcore.probes.neural import ProbeTraining
-from drlcore.run import EncoderName, ScoreNetworkName
 from drlcore.time_embedding import TimeEmbeddingKind
+from drlcore.training.run import EncoderName, ScoreNetworkName
 
 PresetName = Literal["smoke", "laptop", "paper"]
 

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from drlcore import downstream, label_graph_sheet, sheets, store
+from drlcore import downstream, label_graph_sheet, sheets
 from drlcore import label_graph as graphs
 from drlcore.baselines import views as augmentation
-from drlcore.checkpoint import file_sha256, load_tensors, save_tensors
 from drlcore.data.datasets import load_dataset
 from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError
@@ -27,10 +26,12 @@ from drlcore.probes import neural as neural_probe
 from drlcore.probes import over_time as time_probes
 from drlcore.probes import static as probe
 from drlcore.probes import usage as diagnostics
-from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
-from drlcore.store import load_or_train
-from drlcore.training import RESUME
+from drlcore.training import store
+from drlcore.training.checkpoint import file_sha256, load_tensors, save_tensors
+from drlcore.training.loop import RESUME
+from drlcore.training.run import RunParameters
+from drlcore.training.store import load_or_train
 
 Content = TypeVar("Content", pd.DataFrame, Arrays)
 

@@ -9,13 +9,13 @@ import nbformat
 import pandas as pd
 
 from drlcore import results
-from drlcore.card import CARD, WEIGHTS
 from drlcore.claims import OPPOSITE, VERDICTS
 from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, SETTINGS, LatentSpace
 from drlcore.presets import PresetName
-from drlcore.store import HISTORY, copy
+from drlcore.training.card import CARD, WEIGHTS
+from drlcore.training.store import HISTORY, copy
 
 PRESET: PresetName = "laptop"
 LIMIT_MB = 30

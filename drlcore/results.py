@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from drlcore.checkpoint import write_atomically
 from drlcore.data import paths
 from drlcore.data.datasets import title
 from drlcore.errors import ArtefactError
@@ -19,9 +18,10 @@ from drlcore.paired import best_time
 from drlcore.presets import PRESETS
 from drlcore.probes.usage import paid_for
 from drlcore.products import Product, metrics, same_code, swapped_codes, usage
-from drlcore.run import RunParameters
 from drlcore.sde import SDEName
 from drlcore.sheets import Arrays
+from drlcore.training.checkpoint import write_atomically
+from drlcore.training.run import RunParameters
 
 COLUMNS = [
     "dataset",

@@ -11,8 +11,8 @@ from torch import Tensor
 from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.model import EncoderModel, with_score_network
 from drlcore.probes.static import encode, read_at
-from drlcore.run import RunParameters
 from drlcore.sampling import Start, probability_flow_ode
+from drlcore.training.run import RunParameters
 
 Arrays = dict[str, np.ndarray]
 GRID = 10

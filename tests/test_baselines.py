@@ -14,7 +14,6 @@ from pytorch_metric_learning.losses import NTXentLoss
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
-from drlcore import store
 from drlcore.baselines.objectives import BaselineModel, baseline_objective, nt_xent
 from drlcore.data.datasets import Dataset, from_arrays, load_dataset
 from drlcore.encoder import Code
@@ -23,9 +22,10 @@ from drlcore.loss import BaselineMethod
 from drlcore.noise_range import NoiseRange
 from drlcore.probes.static import encode
 from drlcore.probes.usage import code_usage
-from drlcore.run import RunParameters, build_model
 from drlcore.sheets import latent_grid
-from drlcore.training import HISTORY, train
+from drlcore.training import store
+from drlcore.training.loop import HISTORY, train
+from drlcore.training.run import RunParameters, build_model
 
 RUN = RunParameters(dataset="digits", method="ae", steps=60, batch_size=32, warmup_steps=5)
 DIGITS = load_dataset("digits")

@@ -14,7 +14,7 @@ from drlcore.data import paths
 from drlcore.experiments import METHODS
 from drlcore.networks.paper import NCSNppSmall, WideResNetEncoder
 from drlcore.presets import PRESETS
-from drlcore.run import build_model
+from drlcore.training.run import build_model
 
 TINY = (3, 16, 16)
 

@@ -28,7 +28,7 @@ from drlcore.experiments import (
 from drlcore.experiments.comparison import CURVES
 from drlcore.loss import Method
 from drlcore.presets import PRESETS, PresetName
-from drlcore.run import build_model
+from drlcore.training.run import build_model
 
 ALL: tuple[type[Comparison], ...] = (CodeCurve, Downstream, Trajectory, SDEAblation)
 ONE = (CodeCurve, Trajectory, SDEAblation)  # notebooks that show one data set

@@ -14,7 +14,7 @@ from drlcore.experiments import Compared
 from drlcore.noise_range import NoiseRange
 from drlcore.paired import over_seeds
 from drlcore.products import Product
-from drlcore.run import RunParameters
+from drlcore.training.run import RunParameters
 
 RUN = RunParameters(dataset="digits", steps=3, batch_size=8, width=16)
 CURVE, POINT = Compared("drl", True), Compared("drl", False)

@@ -12,8 +12,8 @@ from drlcore import compute as module
 from drlcore.compute import compute, to_train
 from drlcore.noise_range import NoiseRange
 from drlcore.products import Product, codes, metrics
-from drlcore.run import RunParameters
-from drlcore.store import find, folder
+from drlcore.training.run import RunParameters
+from drlcore.training.store import find, folder
 
 FIRST = RunParameters(dataset="digits", steps=3, train_images=200, noise=NoiseRange().single(2.0))
 SECOND = FIRST.second_stage(NoiseRange(), steps=2)

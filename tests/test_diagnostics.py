@@ -16,8 +16,8 @@ from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
 from drlcore.probes import usage as diagnostics
 from drlcore.probes.usage import USAGE_LEVELS, another, code_usage, paid_for
-from drlcore.run import RunParameters, build_model
 from drlcore.sde import make_sde
+from drlcore.training.run import RunParameters, build_model
 
 RUN = RunParameters(dataset="digits", latent_dim=64)
 PART = load_dataset("digits").validation

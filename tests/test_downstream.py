@@ -15,7 +15,7 @@ import torch
 from sklearn.metrics import accuracy_score
 from sklearn.svm import SVC
 
-from drlcore import downstream, products, store
+from drlcore import downstream, products
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.data.factors import FACTORS
@@ -32,7 +32,8 @@ from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
 from drlcore.probes.neural import ProbeTraining
 from drlcore.probes.static import encode
 from drlcore.products import Product
-from drlcore.run import RunParameters, build_model
+from drlcore.training import store
+from drlcore.training.run import RunParameters, build_model
 
 PROTOCOL = Protocol(n_times=3, images=200, epochs=1, n_labels=(20, 50), draws=2, ablated=2)
 RUN = RunParameters(

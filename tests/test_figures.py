@@ -15,12 +15,13 @@ import pytest
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from drlcore import checkpoint, claims, figures, publish, results
-from drlcore.checkpoint import file_sha256
+from drlcore import claims, figures, publish, results
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, StartHere
+from drlcore.training import checkpoint
+from drlcore.training.checkpoint import file_sha256
 
 FOLDER = paths.root() / "figures" / "laptop"
 RESULTS = paths.root() / "data" / "results" / "laptop"

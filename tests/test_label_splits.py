@@ -17,8 +17,8 @@ from drlcore.data.datasets import load_dataset
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import DataError, ParameterError
 from drlcore.noise_range import NoiseRange
-from drlcore.run import RunParameters, build_model
-from drlcore.training import train
+from drlcore.training.loop import train
+from drlcore.training.run import RunParameters, build_model
 
 DIGITS = load_dataset("digits")
 RUN = RunParameters(dataset="digits", steps=6, batch_size=64, warmup_steps=0)
@@ -109,7 +109,7 @@ def test_only_images_of_the_split_are_trained_on(
 ) -> None:
     split = LabelSplit(n_labels=20, index=1)
     run = RUN.updated(method=method, train_images=train_images, label_split=split)
-    training = sys.modules["drlcore.training"]
+    training = sys.modules["drlcore.training.loop"]
     original = training._loss  # type: ignore[attr-defined]
     seen: set[tuple[bytes, int]] = set()
 

@@ -21,16 +21,17 @@ import torch
 from sklearn.metrics import top_k_accuracy_score
 from torch import Tensor
 
-from drlcore import laplacenet_training, store
+from drlcore import laplacenet_training
 from drlcore.baselines.views import ImageView, StrongView, WeakView
-from drlcore.checkpoint import load_tensors, under
 from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
 from drlcore.laplacenet import Classifier, FineTuning
 from drlcore.laplacenet_training import COLUMNS, _Tuning, fine_tune
 from drlcore.products import fine_tuned
-from drlcore.run import RunParameters, build_model
+from drlcore.training import store
+from drlcore.training.checkpoint import load_tensors, under
+from drlcore.training.run import RunParameters, build_model
 
 DIGITS = load_dataset("digits")
 IMAGES = 125
@@ -483,7 +484,7 @@ import json, sys
 from drlcore.laplacenet import FineTuning
 from drlcore.laplacenet_training import fine_tune
 from drlcore.products import fine_tuned
-from drlcore.run import RunParameters
+from drlcore.training.run import RunParameters
 fine_tune.__kwdefaults__["checkpoint_seconds"] = 0.0
 run, settings = RunParameters.from_json(sys.argv[1]), json.loads(sys.argv[2])
 fine_tuned(run, FineTuning(**settings)).load(progress=False)

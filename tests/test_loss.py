@@ -16,8 +16,8 @@ from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.gaussian_mixture import GaussianMixture, floor
 from drlcore.oracle.toy import TOY
-from drlcore.run import RunParameters, build_model
 from drlcore.sde import make_sde
+from drlcore.training.run import RunParameters, build_model
 
 SDES = ("ve", "vp", "subvp")
 WEIGHTINGS = ("std2", "likelihood", "edm", "denoiser")

@@ -25,10 +25,10 @@ from drlcore.errors import ParameterError
 from drlcore.loss import DiffusionMethod, objective, score_error
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
-from drlcore.run import ENCODERS, SCORE_NETWORKS, RunParameters, build_model
 from drlcore.score_network import Denoiser, MLPScoreNetwork, PixelwisePath
 from drlcore.time_embedding import TimeEmbedding
-from drlcore.training import train
+from drlcore.training.loop import train
+from drlcore.training.run import ENCODERS, SCORE_NETWORKS, RunParameters, build_model
 
 DIGITS = load_dataset("digits")
 X0 = DIGITS.test.x[:6]

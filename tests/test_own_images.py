@@ -30,7 +30,7 @@ from drlcore.experiments import (
 )
 from drlcore.presets import PRESETS
 from drlcore.probes.static import NEIGHBOURS as PROBED
-from drlcore.run import RunParameters
+from drlcore.training.run import RunParameters
 
 Array = NDArray[Any]
 EVERY = (StartHere, ForwardSDE, LatentSpace, NoiseDial, CodeCurve, Downstream, SemiSupervised)

@@ -19,7 +19,7 @@ from drlcore.data.label_splits import LabelSplit
 from drlcore.errors import ParameterError
 from drlcore.noise_range import NoiseRange
 from drlcore.parameters import Parameters, fingerprint
-from drlcore.run import RunParameters, build_model
+from drlcore.training.run import RunParameters, build_model
 
 
 class Small(Parameters):

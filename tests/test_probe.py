@@ -20,7 +20,7 @@ from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
 from drlcore.probes import static as probes
 from drlcore.probes.static import METRIC_COLUMNS, effective_rank, encode, probe, probe_run, read_at
-from drlcore.run import RunParameters, build_model
+from drlcore.training.run import RunParameters, build_model
 
 CLASSES = 4
 

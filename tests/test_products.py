@@ -14,7 +14,7 @@ from drlcore import products
 from drlcore.downstream import Protocol
 from drlcore.laplacenet import FineTuning
 from drlcore.products import Product
-from drlcore.run import RunParameters
+from drlcore.training.run import RunParameters
 
 RUN = RunParameters(dataset="digits", steps=3, batch_size=8)
 PROTOCOL = Protocol(n_times=3, epochs=1, n_labels=(10,), draws=1, ablated=2)

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from drlcore import publish
-from drlcore.checkpoint import file_sha256
 from drlcore.claims import ABSENT, OPPOSITE, REPRODUCED
 from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.experiments import EXPERIMENTS, StartHere
+from drlcore.training.checkpoint import file_sha256
 
 ROOT = paths.root()
 

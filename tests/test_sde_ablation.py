@@ -13,10 +13,10 @@ from drlcore.errors import ParameterError
 from drlcore.experiments import SDEAblation
 from drlcore.model import with_score_network
 from drlcore.noise_range import NoiseRange
-from drlcore.run import RunParameters, ScoreNetworkName, build_model
 from drlcore.sampling import probability_flow_ode
 from drlcore.sde import SDEName, released_range
-from drlcore.training import train
+from drlcore.training.loop import train
+from drlcore.training.run import RunParameters, ScoreNetworkName, build_model
 
 DIGITS = load_dataset("digits")
 RUN = RunParameters(

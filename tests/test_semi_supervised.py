@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from drlcore import label_graph_sheet, store
+from drlcore import label_graph_sheet
 from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import ParameterError
@@ -20,8 +20,9 @@ from drlcore.experiments.semi_supervised import ARMS, N_CLASSES, Variant
 from drlcore.laplacenet import FineTuning
 from drlcore.presets import PRESETS
 from drlcore.products import label_graph
-from drlcore.run import RunParameters, build_model
 from drlcore.semi_supervised_tables import of_cells, of_label_splits
+from drlcore.training import store
+from drlcore.training.run import RunParameters, build_model
 
 DIGITS = load_dataset("digits")
 SMOKE = SemiSupervised(preset="smoke")

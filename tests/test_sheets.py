@@ -15,9 +15,9 @@ from drlcore.data.datasets import load_dataset
 from drlcore.encoder import Code
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
-from drlcore.run import RunParameters
 from drlcore.sampling import probability_flow_ode
 from drlcore.sde import make_sde
+from drlcore.training.run import RunParameters
 
 DIGITS = load_dataset("digits")
 RUN = RunParameters(dataset="digits")

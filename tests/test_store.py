@@ -12,9 +12,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from drlcore import products, results, store
-from drlcore.card import Card, Data, Weights
-from drlcore.checkpoint import file_sha256
+from drlcore import products, results
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
@@ -22,9 +20,12 @@ from drlcore.experiments import SETTINGS, LatentSpace, NoiseDial
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.gaussian_mixture import Estimate, Prop1
 from drlcore.products import Product
-from drlcore.run import RunParameters
 from drlcore.sheets import Arrays
-from drlcore.training import pick_device
+from drlcore.training import store
+from drlcore.training.card import Card, Data, Weights
+from drlcore.training.checkpoint import file_sha256
+from drlcore.training.loop import pick_device
+from drlcore.training.run import RunParameters
 
 RUN = RunParameters(dataset="digits", steps=3, batch_size=8, width=16)
 

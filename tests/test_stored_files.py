@@ -20,14 +20,14 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from drlcore import checkpoint, lock, store
-from drlcore.card import read_card
-from drlcore.checkpoint import file_sha256
 from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.products import Product
-from drlcore.run import RunParameters
-from drlcore.training import RESUME
+from drlcore.training import checkpoint, lock, store
+from drlcore.training.card import read_card
+from drlcore.training.checkpoint import file_sha256
+from drlcore.training.loop import RESUME
+from drlcore.training.run import RunParameters
 
 RUN = RunParameters(dataset="digits", steps=3, batch_size=8, width=16)
 
@@ -224,7 +224,7 @@ def test_a_state_of_what_is_not_finished_stays(stored: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from drlcore.lock import locked
+from drlcore.training.lock import locked
 with locked(Path(sys.argv[1]), "it"):
     print("held", flush=True)
     time.sleep(600)

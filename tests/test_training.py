@@ -17,12 +17,12 @@ import pandas as pd
 import pytest
 import torch
 
-from drlcore import checkpoint, store
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError, TrainingError
 from drlcore.noise_range import NoiseRange
-from drlcore.run import RunParameters, build_model
-from drlcore.training import HISTORY, train
+from drlcore.training import checkpoint, store
+from drlcore.training.loop import HISTORY, train
+from drlcore.training.run import RunParameters, build_model
 
 RUN = RunParameters(dataset="digits", steps=60, batch_size=32, warmup_steps=5)
 DIGITS = load_dataset("digits")
@@ -75,14 +75,14 @@ def test_history_is_the_mean_since_the_row_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[float] = []
-    original = sys.modules["drlcore.training"].objective  # type: ignore[attr-defined]
+    original = sys.modules["drlcore.training.loop"].objective  # type: ignore[attr-defined]
 
     def spy(*args: object, **kwargs: object) -> object:
         loss = original(*args, **kwargs)
         seen.append(float(loss.total.detach()))
         return loss
 
-    monkeypatch.setattr("drlcore.training.objective", spy)
+    monkeypatch.setattr("drlcore.training.loop.objective", spy)
     history = train(RUN, build_model(RUN, DIGITS), DIGITS, tmp_path, progress=False)
     assert history.step.tolist() == [50, 60]
     expected = [sum(seen[:50]) / 50, sum(seen[50:]) / 10]
@@ -197,8 +197,8 @@ def test_an_interrupted_run_keeps_what_batch_norm_has_seen(
 CHILD = """
 import sys, torch
 from drlcore import training
-from drlcore.run import RunParameters
-from drlcore.store import load_or_train
+from drlcore.training.run import RunParameters
+from drlcore.training.store import load_or_train
 training.train.__kwdefaults__["checkpoint_seconds"] = 0.1
 load_or_train(RunParameters.from_json(sys.argv[1]), progress=False, device="cpu")
 """

@@ -27,8 +27,8 @@ from drlcore.probes.trajectory import (
     trajectories,
 )
 from drlcore.probes.whole_trajectory import ablate_times, attention_over_time, probe_trajectory
-from drlcore.run import RunParameters, build_model
 from drlcore.sde import make_sde
+from drlcore.training.run import RunParameters, build_model
 
 QUICK = ProbeTraining(width=32, epochs=12, batch_size=64, learning_rates=(1e-2,))
 T = 4

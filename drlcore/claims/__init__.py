@@ -11,7 +11,6 @@ from dataclasses import asdict
 import pandas as pd
 
 from drlcore import results
-from drlcore.checkpoint import write_atomically
 from drlcore.claims.codes import CODES
 from drlcore.claims.comparison import COMPARISON
 from drlcore.claims.judge import (
@@ -27,6 +26,7 @@ from drlcore.claims.judge import (
 from drlcore.claims.semi_supervised import SEMI_SUPERVISED
 from drlcore.data import paths
 from drlcore.errors import ArtefactError, DataError
+from drlcore.training.checkpoint import write_atomically
 
 __all__ = [
     "ABSENT",

@@ -22,8 +22,8 @@ from drlcore.notebook_names import parameter_names
 from drlcore.parameters import Parameters, fingerprint
 from drlcore.presets import PRESETS, Preset, PresetName
 from drlcore.products import Product
-from drlcore.run import RunParameters
 from drlcore.sde import SDEName, make_sde
+from drlcore.training.run import RunParameters
 
 # Bounds on what is asked for at once, far above every preset: beyond them the list of what is to do
 # would take minutes to make and years to train.

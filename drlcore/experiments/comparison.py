@@ -22,8 +22,8 @@ from drlcore.products import (
     single_times,
     whole_trajectory,
 )
-from drlcore.run import RunParameters
 from drlcore.sde import SDEName, released_range
+from drlcore.training.run import RunParameters
 
 _PATH, _NAMES = 2**12, 2**16  # characters: more than a path has, and more than anyone types
 

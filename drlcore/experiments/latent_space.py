@@ -8,7 +8,7 @@ from drlcore.experiments.base import ImageExperiment, LatentDim, Penalty, Seed, 
 from drlcore.loss import Method
 from drlcore.noise_range import TSampler
 from drlcore.products import Product, codes, latent_grid, metrics, same_code, swapped_codes, usage
-from drlcore.run import RunParameters
+from drlcore.training.run import RunParameters
 
 # What notebook 03 compares.
 SETTINGS: tuple[tuple[Method, TSampler], ...] = (

@@ -8,7 +8,7 @@ from typing import Any
 from drlcore.experiments.base import ImageExperiment, LatentDim, Levels, Penalty, Seeds, Steps
 from drlcore.noise_range import NoiseRange
 from drlcore.products import Product, codes, metrics, reconstructions, usage
-from drlcore.run import RunParameters
+from drlcore.training.run import RunParameters
 
 # The toy set's standard deviation, and the price of a nat of code: at 0.01 each factor pays for
 # itself (gain > 0.01 log 3) in a window around its own scale.

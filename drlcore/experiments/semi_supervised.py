@@ -17,7 +17,7 @@ from drlcore.laplacenet import EncoderTime, FineTuning, Mixup
 from drlcore.paper_tables import published_table_1
 from drlcore.presets import SemiSupervisedPreset
 from drlcore.products import Product, fine_tuned, label_graph
-from drlcore.run import RunParameters
+from drlcore.training.run import RunParameters
 
 # By the name in the result tables. Without pretraining the encoder stays as it was drawn, which is
 # how those of the other methods begin.

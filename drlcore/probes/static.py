@@ -19,7 +19,7 @@ from torch import Tensor
 
 from drlcore.data.datasets import Dataset, Split, load_dataset
 from drlcore.model import EncoderModel
-from drlcore.run import RunParameters
+from drlcore.training.run import RunParameters
 
 NEIGHBOURS = 20
 SILHOUETTE_SAMPLES = 5000

@@ -16,7 +16,7 @@ from torch import Tensor
 from drlcore.data.datasets import load_dataset
 from drlcore.loss import code_of, score_error
 from drlcore.model import EncoderModel, RepresentationModel, with_score_network
-from drlcore.run import RunParameters
+from drlcore.training.run import RunParameters
 
 USAGE_LEVELS = 12
 # Denoised images behind one code's losses, all levels together. At a single level the share that a

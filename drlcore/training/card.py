@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from drlcore.checkpoint import save_json
 from drlcore.errors import ArtefactError
+from drlcore.training.checkpoint import save_json
 
 CARD, WEIGHTS = "run.json", "weights.safetensors"
 

@@ -19,8 +19,12 @@ from time import monotonic
 
 import pandas as pd
 
-from drlcore.card import CARD, WEIGHTS, Card, Data, Weights, read_card
-from drlcore.checkpoint import (
+from drlcore.data import paths
+from drlcore.data.datasets import Dataset, load_dataset
+from drlcore.errors import ArtefactError
+from drlcore.model import EncoderModel
+from drlcore.training.card import CARD, WEIGHTS, Card, Data, Weights, read_card
+from drlcore.training.checkpoint import (
     PARTIAL,
     environment,
     file_sha256,
@@ -28,13 +32,9 @@ from drlcore.checkpoint import (
     save_tensors,
     write_atomically,
 )
-from drlcore.data import paths
-from drlcore.data.datasets import Dataset, load_dataset
-from drlcore.errors import ArtefactError
-from drlcore.lock import locked
-from drlcore.model import EncoderModel
-from drlcore.run import RunParameters, build_model
-from drlcore.training import RESUME, pick_device, train
+from drlcore.training.lock import locked
+from drlcore.training.loop import RESUME, pick_device, train
+from drlcore.training.run import RunParameters, build_model
 
 HISTORY = "history.csv"
 

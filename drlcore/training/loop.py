@@ -13,13 +13,19 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from drlcore.baselines.objectives import BaselineModel, baseline_objective
-from drlcore.checkpoint import load_optimiser, load_state, optimiser_tensors, save_state, under
 from drlcore.data.datasets import Dataset
 from drlcore.data.label_splits import label_split
 from drlcore.errors import TrainingError
 from drlcore.loss import Loss, objective
 from drlcore.model import EncoderModel, with_score_network
-from drlcore.run import RunParameters
+from drlcore.training.checkpoint import (
+    load_optimiser,
+    load_state,
+    optimiser_tensors,
+    save_state,
+    under,
+)
+from drlcore.training.run import RunParameters
 
 RESUME = "resume.safetensors"
 HISTORY = ("step", "loss", "score_loss", "penalty", "encoder_gradient", "score_gradient")

@@ -1,0 +1,1 @@
+"""A run: its parameters, its training, and the files it leaves."""
