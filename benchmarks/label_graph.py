@@ -3,7 +3,7 @@
     python benchmarks/label_graph.py                         # N = 10,000 and 50,000, 2 threads
     python benchmarks/label_graph.py --rows 5000 --threads 1
 
-``ours`` is ``drlcore.label_graph``; ``plain`` is NumPy's inner products in blocks of rows,
+``ours`` is ``drlcore.laplacenet.label_graph``; ``plain`` is NumPy's inner products in blocks of rows,
 argpartition, and SciPy's conjugate gradients one class after another. Features lie around 10
 centres in 128 dimensions; 10 labels a class, 50 neighbours. ``search``, ``spread`` and ``align``
 are seconds; ``peak_GB`` is the whole process's, of which ``before_GB`` was there before the first
@@ -29,7 +29,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import cg
 
 from drlcore.data.splits import Array
-from drlcore.label_graph import align, normalised_affinity, spread
+from drlcore.laplacenet.label_graph import align, normalised_affinity, spread
 
 CLASSES, PER_CLASS, NEIGHBOURS, DIMENSION, ALPHA = 10, 10, 50, 128, 0.99
 BLOCK = 1000

@@ -7,8 +7,8 @@ import torch
 
 from drlcore.data.datasets import load_dataset
 from drlcore.data.label_splits import LabelSplit, label_split
-from drlcore.label_graph import normalised_affinity, pseudo_labels
-from drlcore.laplacenet import Classifier, FineTuning
+from drlcore.laplacenet.classifier import Classifier, FineTuning
+from drlcore.laplacenet.label_graph import normalised_affinity, pseudo_labels
 from drlcore.model import EncoderModel
 from drlcore.sheets import Arrays
 from drlcore.training.run import RunParameters

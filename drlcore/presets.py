@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from drlcore.downstream import Protocol
-from drlcore.laplacenet import FineTuning
+from drlcore.laplacenet.classifier import FineTuning
 from drlcore.loss import Weighting
 from drlcore.parameters import Parameters
 from drlcore.probes.neural import ProbeTraining

@@ -12,13 +12,13 @@ import pandas as pd
 import torch
 
 from drlcore import downstream, label_graph_sheet, sheets
-from drlcore import label_graph as graphs
 from drlcore.baselines import views as augmentation
 from drlcore.data.datasets import load_dataset
 from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError
-from drlcore.laplacenet import FineTuning
-from drlcore.laplacenet_training import fine_tune
+from drlcore.laplacenet import label_graph as graphs
+from drlcore.laplacenet.classifier import FineTuning
+from drlcore.laplacenet.fine_tuning import fine_tune
 from drlcore.model import EncoderModel
 from drlcore.parameters import fingerprint
 from drlcore.probes import mutual_information

@@ -15,8 +15,8 @@ from sklearn.semi_supervised import LabelSpreading
 
 from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
-from drlcore.label_graph import align, normalised_affinity, pseudo_labels, spread
-from drlcore.nearest import nearest, nearest_by_distance
+from drlcore.laplacenet.label_graph import align, normalised_affinity, pseudo_labels, spread
+from drlcore.laplacenet.nearest import nearest, nearest_by_distance
 
 CLASSES = 4
 LABELLED = np.arange(5 * CLASSES)

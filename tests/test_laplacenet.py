@@ -21,13 +21,13 @@ import torch
 from sklearn.metrics import top_k_accuracy_score
 from torch import Tensor
 
-from drlcore import laplacenet_training
 from drlcore.baselines.views import ImageView, StrongView, WeakView
 from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
-from drlcore.laplacenet import Classifier, FineTuning
-from drlcore.laplacenet_training import COLUMNS, _Tuning, fine_tune
+from drlcore.laplacenet import fine_tuning as laplacenet_training
+from drlcore.laplacenet.classifier import Classifier, FineTuning
+from drlcore.laplacenet.fine_tuning import COLUMNS, _Tuning, fine_tune
 from drlcore.products import fine_tuned
 from drlcore.training import store
 from drlcore.training.checkpoint import load_tensors, under
@@ -481,8 +481,8 @@ def test_an_interrupted_fine_tuning_ends_on_the_same_bits(
 
 CHILD = """
 import json, sys
-from drlcore.laplacenet import FineTuning
-from drlcore.laplacenet_training import fine_tune
+from drlcore.laplacenet.classifier import FineTuning
+from drlcore.laplacenet.fine_tuning import fine_tune
 from drlcore.products import fine_tuned
 from drlcore.training.run import RunParameters
 fine_tune.__kwdefaults__["checkpoint_seconds"] = 0.0

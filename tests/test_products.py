@@ -12,7 +12,7 @@ import pytest
 import drlcore
 from drlcore import products
 from drlcore.downstream import Protocol
-from drlcore.laplacenet import FineTuning
+from drlcore.laplacenet.classifier import FineTuning
 from drlcore.products import Product
 from drlcore.training.run import RunParameters
 

@@ -17,7 +17,7 @@ from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import ParameterError
 from drlcore.experiments import SemiSupervised, comparison, semi_supervised
 from drlcore.experiments.semi_supervised import ARMS, N_CLASSES, Variant
-from drlcore.laplacenet import FineTuning
+from drlcore.laplacenet.classifier import FineTuning
 from drlcore.presets import PRESETS
 from drlcore.products import label_graph
 from drlcore.semi_supervised_tables import of_cells, of_label_splits

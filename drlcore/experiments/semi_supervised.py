@@ -13,7 +13,7 @@ from drlcore.data.splits import VALIDATION
 from drlcore.errors import DataError, ParameterError
 from drlcore.experiments.base import Steps
 from drlcore.experiments.comparison import Compared, Comparison
-from drlcore.laplacenet import EncoderTime, FineTuning, Mixup
+from drlcore.laplacenet.classifier import EncoderTime, FineTuning, Mixup
 from drlcore.paper_tables import published_table_1
 from drlcore.presets import SemiSupervisedPreset
 from drlcore.products import Product, fine_tuned, label_graph

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
-from drlcore.nearest import nearest
+from drlcore.laplacenet.nearest import nearest
 
 ALIGNMENT_STEP = 0.01  # a class's weight moves by at most this share in a round
 

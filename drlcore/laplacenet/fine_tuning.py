@@ -23,8 +23,8 @@ from drlcore.data.datasets import Dataset
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.data.splits import Split
 from drlcore.errors import TrainingError
-from drlcore.label_graph import pseudo_labels
-from drlcore.laplacenet import Classifier, FineTuning
+from drlcore.laplacenet.classifier import Classifier, FineTuning
+from drlcore.laplacenet.label_graph import pseudo_labels
 from drlcore.model import EncoderModel
 from drlcore.training.checkpoint import (
     load_optimiser,

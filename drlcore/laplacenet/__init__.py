@@ -1,0 +1,1 @@
+"""LaplaceNet: a classifier from few labels on a pretrained encoder."""
