@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 OTHER_PYTHON = name one from 3.11 to 3.13: make $(or $(MAKECMDGOALS),env) PYTHON=...
 IN_ENV := PATH="$$PWD/$(BIN):$$PATH"
-NOTEBOOKS = $$($(BIN)/python -c 'from drlcore.experiments import EXPERIMENTS as all; print(*(f"notebooks/{name}.ipynb" for name in all))')
+NOTEBOOKS = $$($(BIN)/python -c 'from drlcore.paper.experiments import EXPERIMENTS as all; print(*(f"notebooks/{name}.ipynb" for name in all))')
 
 # A backend chosen outside would take the figures out of the notebooks.
 unexport MPLBACKEND
@@ -44,7 +44,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # One thread a job: results do not depend on CORES, and jobs do not fight over cores.
 reproduce: env  ## train, evaluate and run every notebook; what is there already is kept
-	@$(IN_ENV) OMP_NUM_THREADS=1 python -m drlcore.batch --cores $(CORES) --config preset=$(PRESET) $(SET)
+	@$(IN_ENV) OMP_NUM_THREADS=1 python -m drlcore.paper.batch --cores $(CORES) --config preset=$(PRESET) $(SET)
 
 data: env  ## download a data set: make data DATASET=cifar10; without DATASET, list them
 	@$(IN_ENV) python -m drlcore data $(DATASET)

@@ -1,5 +1,5 @@
 # The batch run: train -> evaluate -> notebook -> figures.
-#   python -m drlcore.batch --cores 2 --config preset=laptop
+#   python -m drlcore.paper.batch --cores 2 --config preset=laptop
 # Any parameter of a notebook can be set beside it: --config preset=smoke n_levels=4 steps=50.
 # Then the notebooks that know one of them run, and write to folders of their own.
 # Runs are keyed by the hash of their parameters, so a changed parameter trains only what is new:
@@ -10,9 +10,9 @@
 import os
 
 from drlcore.data import paths
-from drlcore.experiments import papermill_arguments, plan
-from drlcore.figures import FIGURES, style_files
-from drlcore.publish import executed
+from drlcore.paper.experiments import papermill_arguments, plan
+from drlcore.paper.figures import FIGURES, style_files
+from drlcore.paper.publish import executed
 
 os.environ |= {
     "DRLCORE_OUTPUT": str(paths.output()),

@@ -36,7 +36,7 @@ from paper_size import CLASSES, SHAPES, alone, device_name, generated, killed, p
 from drlcore.data.datasets import Dataset
 from drlcore.laplacenet.classifier import Classifier, FineTuning
 from drlcore.laplacenet.fine_tuning import fine_tune
-from drlcore.presets import PRESETS
+from drlcore.paper.presets import PRESETS
 from drlcore.training.loop import pick_device
 from drlcore.training.run import RunParameters, build_model
 

@@ -10,9 +10,9 @@ from functools import partial
 from drlcore.data.datasets import DATASETS, available
 from drlcore.data.download import download
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
-from drlcore.experiments import EXPERIMENTS, Experiment
-from drlcore.figures import write_manifest
-from drlcore.publish import publish
+from drlcore.paper.experiments import EXPERIMENTS, Experiment
+from drlcore.paper.figures import write_manifest
+from drlcore.paper.publish import publish
 from drlcore.training.store import load_or_train
 
 

@@ -24,7 +24,7 @@ def environment(folder: Path, root: Path = ROOT, **more: str) -> dict[str, str]:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "drlcore.batch", "--cores", "2", *arguments]
+    return [sys.executable, "-m", "drlcore.paper.batch", "--cores", "2", *arguments]
 
 
 def snakemake(

@@ -20,9 +20,9 @@ from drlcore.encoder import Code
 from drlcore.errors import ParameterError, TrainingError
 from drlcore.loss import BaselineMethod
 from drlcore.noise_range import NoiseRange
+from drlcore.paper.sheets import latent_grid
 from drlcore.probes.static import encode
 from drlcore.probes.usage import code_usage
-from drlcore.sheets import latent_grid
 from drlcore.training import store
 from drlcore.training.loop import HISTORY, train
 from drlcore.training.run import RunParameters, build_model

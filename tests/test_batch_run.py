@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from batch import ROOT, command, environment, snakemake
 
-from drlcore.experiments import CodeCurve
+from drlcore.paper.experiments import CodeCurve
 
 FAST = ("preset=smoke", "dataset=digits", "steps=1")
 JOB = "train_06_code_as_a_curve_0"

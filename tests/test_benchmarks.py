@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from drlcore.data import paths
-from drlcore.experiments import METHODS
 from drlcore.networks.paper import NCSNppSmall, WideResNetEncoder
-from drlcore.presets import PRESETS
+from drlcore.paper.experiments import METHODS
+from drlcore.paper.presets import PRESETS
 from drlcore.training.run import build_model
 
 TINY = (3, 16, 16)

@@ -24,8 +24,9 @@ from claim_rows import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drlcore import claims, results
-from drlcore.claims import (
+from drlcore.errors import DataError
+from drlcore.paper import claims
+from drlcore.paper.claims import (
     ABSENT,
     CLAIMS,
     COLUMNS,
@@ -37,8 +38,8 @@ from drlcore.claims import (
     Claim,
     Finding,
 )
-from drlcore.errors import DataError
-from drlcore.experiments import EXPERIMENTS, Verdicts
+from drlcore.paper.experiments import EXPERIMENTS, Verdicts
+from drlcore.paper.tables import results
 
 STARTS = sorted(TABLES)
 

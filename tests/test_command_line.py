@@ -14,7 +14,7 @@ import pytest
 from drlcore import __main__
 from drlcore.__main__ import main
 from drlcore.data import paths
-from drlcore.experiments import EXPERIMENTS, CodeCurve
+from drlcore.paper.experiments import EXPERIMENTS, CodeCurve
 
 CURVE = CodeCurve(preset="smoke", dataset="digits", steps=1, n_seeds=1)
 JSON = CURVE.model_dump_json()
@@ -114,8 +114,8 @@ def test_every_text_file_is_read_and_written_as_utf_8() -> None:
 def test_a_plain_ascii_locale_will_do(tmp_path: Path) -> None:
     code = """
 import sys
-from drlcore.experiments import EXPERIMENTS
-from drlcore.figures import source_fingerprint, style_files
+from drlcore.paper.experiments import EXPERIMENTS
+from drlcore.paper.figures import source_fingerprint, style_files
 assert sys.getfilesystemencoding() == "ascii"
 print(*(source_fingerprint(name) for name in EXPERIMENTS))
 """

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from drlcore.data import paths
 from drlcore.data.splits import from_arrays
 from drlcore.errors import DataError, ParameterError
-from drlcore.experiments import (
+from drlcore.loss import Method
+from drlcore.paper.experiments import (
     EXPERIMENTS,
     METHODS,
     CodeCurve,
@@ -25,9 +26,8 @@ from drlcore.experiments import (
     papermill_arguments,
     plan,
 )
-from drlcore.experiments.comparison import CURVES
-from drlcore.loss import Method
-from drlcore.presets import PRESETS, PresetName
+from drlcore.paper.experiments.comparison import CURVES
+from drlcore.paper.presets import PRESETS, PresetName
 from drlcore.training.run import build_model
 
 ALL: tuple[type[Comparison], ...] = (CodeCurve, Downstream, Trajectory, SDEAblation)

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from claim_rows import LITTLE, TIMES, claim_of, curve, join, peaked, static, table_of
 
-from drlcore.claims import FAILED, OPPOSITE, REPRODUCED, TREND, Finding
 from drlcore.errors import DataError
+from drlcore.paper.claims import FAILED, OPPOSITE, REPRODUCED, TREND, Finding
 
 BEATS = [
     ("MNIST: ", "mnist", "mlp_accuracy"),

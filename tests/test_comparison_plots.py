@@ -18,10 +18,11 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from drlcore import comparison_plots, plotting
-from drlcore.comparison_plots import METHOD_COLOURS
-from drlcore.experiments import METHODS
-from drlcore.plotting import METRIC_LABELS
+from drlcore.paper.experiments import METHODS
+from drlcore.paper.plots import comparison as comparison_plots
+from drlcore.paper.plots import plotting
+from drlcore.paper.plots.comparison import METHOD_COLOURS
+from drlcore.paper.plots.plotting import METRIC_LABELS
 
 TIMES = [0.0, 0.5, 1.0]
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drlcore import results
 from drlcore.errors import DataError
-from drlcore.experiments import Compared
 from drlcore.noise_range import NoiseRange
-from drlcore.paired import over_seeds
-from drlcore.products import Product
+from drlcore.paper.experiments import Compared
+from drlcore.paper.products import Product
+from drlcore.paper.tables import results
+from drlcore.paper.tables.paired import over_seeds
 from drlcore.training.run import RunParameters
 
 RUN = RunParameters(dataset="digits", steps=3, batch_size=8, width=16)

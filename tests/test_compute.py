@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from drlcore import compute as module
-from drlcore.compute import compute, to_train
 from drlcore.noise_range import NoiseRange
-from drlcore.products import Product, codes, metrics
+from drlcore.paper import compute as module
+from drlcore.paper.compute import compute, to_train
+from drlcore.paper.products import Product, codes, metrics
 from drlcore.training.run import RunParameters
 from drlcore.training.store import find, folder
 

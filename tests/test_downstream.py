@@ -15,23 +15,24 @@ import torch
 from sklearn.metrics import accuracy_score
 from sklearn.svm import SVC
 
-from drlcore import downstream, products
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.data.factors import FACTORS
-from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError, DataError, ParameterError
-from drlcore.experiments import METHODS, Downstream
 from drlcore.model import EncoderModel
 from drlcore.noise_range import NoiseRange
-from drlcore.presets import PRESETS
+from drlcore.paper import products
+from drlcore.paper import protocol as downstream
+from drlcore.paper.experiments import METHODS, Downstream
+from drlcore.paper.presets import PRESETS
+from drlcore.paper.products import Product
+from drlcore.paper.protocol import Protocol
 from drlcore.probes import neural as neural_probe
 from drlcore.probes import over_time as time_probes
 from drlcore.probes import whole_trajectory as trajectory_probes
 from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
 from drlcore.probes.neural import ProbeTraining
 from drlcore.probes.static import encode
-from drlcore.products import Product
 from drlcore.training import store
 from drlcore.training.run import RunParameters, build_model
 

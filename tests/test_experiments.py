@@ -13,7 +13,8 @@ from nbclient import NotebookClient
 
 from drlcore.data import paths
 from drlcore.errors import ParameterError
-from drlcore.experiments import (
+from drlcore.noise_range import NoiseRange
+from drlcore.paper.experiments import (
     EXPERIMENTS,
     Downstream,
     Experiment,
@@ -22,7 +23,6 @@ from drlcore.experiments import (
     NoiseDial,
     SemiSupervised,
 )
-from drlcore.noise_range import NoiseRange
 
 SMALL = {"preset": "smoke", "dataset": "digits", "n_seeds": 1, "n_levels": 2, "steps": 2}
 FIELDS = [

@@ -15,11 +15,12 @@ import pytest
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from drlcore import claims, figures, publish, results
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError
-from drlcore.experiments import EXPERIMENTS, StartHere
+from drlcore.paper import claims, figures, publish
+from drlcore.paper.experiments import EXPERIMENTS, StartHere
+from drlcore.paper.tables import results
 from drlcore.training import checkpoint
 from drlcore.training.checkpoint import file_sha256
 
@@ -111,16 +112,16 @@ def test_results_say_what_the_artefacts_say() -> None:
     ("code", "modules"),
     [
         ("from drlcore import paths", set()),
-        ("from drlcore.comparison_plots import over_time", {"comparison_plots"}),
-        ("import drlcore.comparison_plots as plots", {"comparison_plots"}),
+        ("from drlcore.paper.plots.comparison import over_time", {"comparison_plots"}),
+        ("import drlcore.paper.plots.comparison as plots", {"comparison_plots"}),
         ("from drlcore import comparison_plots, paths", {"comparison_plots"}),
         (
-            "from other.comparison_plots import x\nimport my_plots  # drlcore.comparison_plots",
+            "from other.comparison_plots import x\nimport my_plots  # drlcore.paper.plots.comparison",
             set(),
         ),
         # one of them imports another
         (
-            "from drlcore.semi_supervised_plots import gain_by_labels",
+            "from drlcore.paper.plots.semi_supervised import gain_by_labels",
             {"semi_supervised_plots", "comparison_plots"},
         ),
     ],

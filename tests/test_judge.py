@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from drlcore.claims.judge import (
+from drlcore.errors import DataError
+from drlcore.paper.claims.judge import (
     FAILED,
     LEVEL,
     OPPOSITE,
@@ -26,7 +27,6 @@ from drlcore.claims.judge import (
     rows,
     values,
 )
-from drlcore.errors import DataError
 
 SCATTER = np.array([-1.0, 0.0, 1.0])
 

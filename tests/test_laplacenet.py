@@ -28,7 +28,7 @@ from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingErr
 from drlcore.laplacenet import fine_tuning as laplacenet_training
 from drlcore.laplacenet.classifier import Classifier, FineTuning
 from drlcore.laplacenet.fine_tuning import COLUMNS, _Tuning, fine_tune
-from drlcore.products import fine_tuned
+from drlcore.paper.products import fine_tuned
 from drlcore.training import store
 from drlcore.training.checkpoint import load_tensors, under
 from drlcore.training.run import RunParameters, build_model
@@ -483,7 +483,7 @@ CHILD = """
 import json, sys
 from drlcore.laplacenet.classifier import FineTuning
 from drlcore.laplacenet.fine_tuning import fine_tune
-from drlcore.products import fine_tuned
+from drlcore.paper.products import fine_tuned
 from drlcore.training.run import RunParameters
 fine_tune.__kwdefaults__["checkpoint_seconds"] = 0.0
 run, settings = RunParameters.from_json(sys.argv[1]), json.loads(sys.argv[2])

@@ -17,11 +17,11 @@ import pytest
 from batch import snakemake
 from papermill import inspect_notebook
 
-from drlcore.claims import COLUMNS as CLAIM_COLUMNS
 from drlcore.data import paths
-from drlcore.experiments import EXPERIMENTS
-from drlcore.figures import FIGURES, origin_of
-from drlcore.results import COLUMNS
+from drlcore.paper.claims import COLUMNS as CLAIM_COLUMNS
+from drlcore.paper.experiments import EXPERIMENTS
+from drlcore.paper.figures import FIGURES, origin_of
+from drlcore.paper.tables.results import COLUMNS
 
 ROOT = paths.root()
 NAMES = sorted(EXPERIMENTS)  # and no notebook of a user's

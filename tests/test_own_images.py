@@ -18,7 +18,7 @@ from drlcore.data.datasets import available, identity, load_dataset, title
 from drlcore.data.npz import read_npz
 from drlcore.data.own_images import CLASSES, LARGEST, LARGEST_IMAGE, NEIGHBOURS
 from drlcore.errors import DataError, ParameterError
-from drlcore.experiments import (
+from drlcore.paper.experiments import (
     CodeCurve,
     Downstream,
     Experiment,
@@ -28,7 +28,7 @@ from drlcore.experiments import (
     SemiSupervised,
     StartHere,
 )
-from drlcore.presets import PRESETS
+from drlcore.paper.presets import PRESETS
 from drlcore.probes.static import NEIGHBOURS as PROBED
 from drlcore.training.run import RunParameters
 

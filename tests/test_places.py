@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from drlcore import claims, results
 from drlcore.data import paths
 from drlcore.data.datasets import DATASETS, available
 from drlcore.errors import ArtefactError, DataError, ParameterError
-from drlcore.experiments import EXPERIMENTS, Experiment, Floor, NoiseDial, StartHere
+from drlcore.paper import claims
+from drlcore.paper.experiments import EXPERIMENTS, Experiment, Floor, NoiseDial, StartHere
+from drlcore.paper.tables import results
 
 FOLDER_NAME = re.compile(r"mine/[A-Za-z0-9._,=+-]{1,130}")
 

@@ -16,9 +16,9 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from drlcore import plotting
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.toy import RADII, sample_toy
+from drlcore.paper.plots import plotting
 
 SIGMAS = [0.1, 1.0, 10.0]
 

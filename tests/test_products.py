@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import drlcore
-from drlcore import products
-from drlcore.downstream import Protocol
 from drlcore.laplacenet.classifier import FineTuning
-from drlcore.products import Product
+from drlcore.paper import products
+from drlcore.paper.products import Product
+from drlcore.paper.protocol import Protocol
 from drlcore.training.run import RunParameters
 
 RUN = RunParameters(dataset="digits", steps=3, batch_size=8)

@@ -10,11 +10,11 @@ import nbformat
 import pandas as pd
 import pytest
 
-from drlcore import publish
-from drlcore.claims import ABSENT, OPPOSITE, REPRODUCED
 from drlcore.data import paths
 from drlcore.errors import ArtefactError
-from drlcore.experiments import EXPERIMENTS, StartHere
+from drlcore.paper import publish
+from drlcore.paper.claims import ABSENT, OPPOSITE, REPRODUCED
+from drlcore.paper.experiments import EXPERIMENTS, StartHere
 from drlcore.training.checkpoint import file_sha256
 
 ROOT = paths.root()

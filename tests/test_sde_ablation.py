@@ -10,9 +10,9 @@ import torch
 
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import ParameterError
-from drlcore.experiments import SDEAblation
 from drlcore.model import with_score_network
 from drlcore.noise_range import NoiseRange
+from drlcore.paper.experiments import SDEAblation
 from drlcore.sampling import probability_flow_ode
 from drlcore.sde import SDEName, released_range
 from drlcore.training.loop import train

@@ -11,16 +11,16 @@ import pandas as pd
 import pytest
 import torch
 
-from drlcore import label_graph_sheet
 from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import ParameterError
-from drlcore.experiments import SemiSupervised, comparison, semi_supervised
-from drlcore.experiments.semi_supervised import ARMS, N_CLASSES, Variant
 from drlcore.laplacenet.classifier import FineTuning
-from drlcore.presets import PRESETS
-from drlcore.products import label_graph
-from drlcore.semi_supervised_tables import of_cells, of_label_splits
+from drlcore.paper import label_graph_sheet
+from drlcore.paper.experiments import SemiSupervised, comparison, semi_supervised
+from drlcore.paper.experiments.semi_supervised import ARMS, N_CLASSES, Variant
+from drlcore.paper.presets import PRESETS
+from drlcore.paper.products import label_graph
+from drlcore.paper.tables.semi_supervised import of_cells, of_label_splits
 from drlcore.training import store
 from drlcore.training.run import RunParameters, build_model
 

@@ -11,10 +11,10 @@ import pytest
 from claim_rows import BUDGETS, FIVE, claim_of, condition, grid
 from semi_supervised_rows import FEW_STEPS, LABELS, full_table
 
-from drlcore.claims import CLAIMS, FAILED, OPPOSITE, REPRODUCED, TREND, Finding
-from drlcore.claims.semi_supervised import SEMI_SUPERVISED
 from drlcore.errors import DataError
-from drlcore.paper_tables import published_table_1
+from drlcore.paper.claims import CLAIMS, FAILED, OPPOSITE, REPRODUCED, TREND, Finding
+from drlcore.paper.claims.semi_supervised import SEMI_SUPERVISED
+from drlcore.paper.published import published_table_1
 
 EVERY = "pretraining by DRL raises LaplaceNet's accuracy at every number of labels"
 

@@ -18,18 +18,19 @@ from matplotlib.colors import to_rgba
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from drlcore import label_graph_plots, semi_supervised_plots
-from drlcore.comparison_plots import METHOD_COLOURS
 from drlcore.errors import DataError
-from drlcore.label_graph_plots import label_graph_before_after
-from drlcore.paper_tables import published_table_1
-from drlcore.semi_supervised_plots import (
+from drlcore.paper.plots import label_graph as label_graph_plots
+from drlcore.paper.plots import semi_supervised as semi_supervised_plots
+from drlcore.paper.plots.comparison import METHOD_COLOURS
+from drlcore.paper.plots.label_graph import label_graph_before_after
+from drlcore.paper.plots.semi_supervised import (
     ARM_COLOURS,
     accuracy_by_labels,
     gain_by_labels,
     pretraining_questions,
 )
-from drlcore.semi_supervised_tables import ARMS, gains
+from drlcore.paper.published import published_table_1
+from drlcore.paper.tables.semi_supervised import ARMS, gains
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 

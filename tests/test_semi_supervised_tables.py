@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 from semi_supervised_rows import FEW_STEPS, LABELS, STEPS, condition, full_table, rows
 
-from drlcore import results
 from drlcore.errors import DataError
-from drlcore.paper_tables import published_table_1
-from drlcore.semi_supervised_tables import (
+from drlcore.paper.published import published_table_1
+from drlcore.paper.tables import results
+from drlcore.paper.tables.semi_supervised import (
     ARMS,
     accuracies,
     accuracy_table,

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from drlcore import sheets
 from drlcore.data.datasets import load_dataset
 from drlcore.encoder import Code
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
+from drlcore.paper import sheets
 from drlcore.sampling import probability_flow_ode
 from drlcore.sde import make_sde
 from drlcore.training.run import RunParameters

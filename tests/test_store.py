@@ -12,15 +12,16 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from drlcore import products, results
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
-from drlcore.experiments import SETTINGS, LatentSpace, NoiseDial
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.gaussian_mixture import Estimate, Prop1
-from drlcore.products import Product
-from drlcore.sheets import Arrays
+from drlcore.paper import products
+from drlcore.paper.experiments import SETTINGS, LatentSpace, NoiseDial
+from drlcore.paper.products import Product
+from drlcore.paper.sheets import Arrays
+from drlcore.paper.tables import results
 from drlcore.training import store
 from drlcore.training.card import Card, Data, Weights
 from drlcore.training.checkpoint import file_sha256

@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 
 from drlcore.data import paths
 from drlcore.errors import ArtefactError
-from drlcore.products import Product
+from drlcore.paper.products import Product
 from drlcore.training import checkpoint, lock, store
 from drlcore.training.card import read_card
 from drlcore.training.checkpoint import file_sha256

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from drlcore.errors import ParameterError
-from drlcore.experiments import Floor
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.gaussian_mixture import floor
 from drlcore.oracle.toy import FACTORS, RADII, TOLD, TOY, factor_gain, floors, sample_toy
+from drlcore.paper.experiments import Floor
 from drlcore.sde import make_sde
 
 torch.set_num_threads(1)

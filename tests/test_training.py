@@ -378,7 +378,7 @@ def test_tensors_round_trip(tmp_path: Path) -> None:
 
 
 def test_products_are_stored_and_read_back(output: Path) -> None:
-    from drlcore.products import codes, metrics
+    from drlcore.paper.products import codes, metrics
 
     run = RUN.updated(steps=5)
     table, arrays = metrics(run), codes(run)

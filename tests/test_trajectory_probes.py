@@ -13,7 +13,7 @@ from sklearn.svm import SVC
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import DataError, ParameterError
 from drlcore.noise_range import NoiseRange
-from drlcore.paired import best_time, combining_times, paired_difference
+from drlcore.paper.tables.paired import best_time, combining_times, paired_difference
 from drlcore.probes import neural as neural_probe
 from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
 from drlcore.probes.neural import ProbeName, ProbeTraining, SeedProbe, fit_probe

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from drlcore import results
-from drlcore.claims.judge import Claim, Contrast, by_level, rank_correlation, rows, values
+from drlcore.paper.claims.judge import Claim, Contrast, by_level, rank_correlation, rows, values
+from drlcore.paper.tables import results
 
 FLOOR, TRAIN, DIAL = "02_score_matching_floor", "03_train_drl", "04_noise_dial"
 NOTHING = "nothing is chosen"

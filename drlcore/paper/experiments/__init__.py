@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from drlcore.errors import ParameterError
-from drlcore.experiments.base import IMAGE_DATASETS, Experiment, ImageExperiment
-from drlcore.experiments.closed_form import Floor, ForwardSDE, StartHere
-from drlcore.experiments.comparison import (
+from drlcore.paper.experiments.base import IMAGE_DATASETS, Experiment, ImageExperiment
+from drlcore.paper.experiments.closed_form import Floor, ForwardSDE, StartHere
+from drlcore.paper.experiments.comparison import (
     METHODS,
     CodeCurve,
     Compared,
@@ -18,9 +18,9 @@ from drlcore.experiments.comparison import (
     SDEAblation,
     Trajectory,
 )
-from drlcore.experiments.latent_space import SETTINGS, LatentSpace
-from drlcore.experiments.noise_dial import NoiseDial
-from drlcore.experiments.semi_supervised import SemiSupervised
+from drlcore.paper.experiments.latent_space import SETTINGS, LatentSpace
+from drlcore.paper.experiments.noise_dial import NoiseDial
+from drlcore.paper.experiments.semi_supervised import SemiSupervised
 
 __all__ = [
     "EXPERIMENTS",

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from drlcore.comparison_plots import METHOD_COLOURS
 from drlcore.errors import DataError
-from drlcore.semi_supervised_tables import ARMS, accuracies, gains, in_main_grid, main_grid
+from drlcore.paper.plots.comparison import METHOD_COLOURS
+from drlcore.paper.tables.semi_supervised import ARMS, accuracies, gains, in_main_grid, main_grid
 
 ARM_COLOURS = {"none": "0.45", "drl-mixup": "C4"} | {
     method: METHOD_COLOURS[method] for method in ("drl", "vdrl", "ae", "simclr")

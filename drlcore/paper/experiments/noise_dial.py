@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from drlcore.experiments.base import ImageExperiment, LatentDim, Levels, Penalty, Seeds, Steps
 from drlcore.noise_range import NoiseRange
-from drlcore.products import Product, codes, metrics, reconstructions, usage
+from drlcore.paper.experiments.base import ImageExperiment, LatentDim, Levels, Penalty, Seeds, Steps
+from drlcore.paper.products import Product, codes, metrics, reconstructions, usage
 from drlcore.training.run import RunParameters
 
 # The toy set's standard deviation, and the price of a nat of code: at 0.01 each factor pays for

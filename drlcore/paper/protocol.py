@@ -11,13 +11,13 @@ from pydantic import Field
 from drlcore.data.datasets import load_dataset
 from drlcore.data.splits import Array
 from drlcore.model import EncoderModel
+from drlcore.paper.sheets import Arrays
 from drlcore.parameters import Parameters
 from drlcore.probes.mutual_information import mutual_information_over_time
 from drlcore.probes.neural import ProbeTraining
 from drlcore.probes.over_time import few_shot, probe_times
 from drlcore.probes.trajectory import codes_over_time, time_grid, trajectories
 from drlcore.probes.whole_trajectory import ablate_times, attention_over_time, probe_trajectory
-from drlcore.sheets import Arrays
 from drlcore.training.run import RunParameters
 
 CURVE_IMAGES = 1000

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from drlcore.claims.judge import Claim, Contrast, by_level, rank_correlation, rows, values
 from drlcore.errors import DataError
-from drlcore.paired import best_time
+from drlcore.paper.claims.judge import Claim, Contrast, by_level, rank_correlation, rows, values
+from drlcore.paper.tables.paired import best_time
 
 CURVE, DOWNSTREAM = "06_code_as_a_curve", "07_downstream"
 TRAJECTORY, ABLATION = "08_trajectory", "09_sde_ablation"

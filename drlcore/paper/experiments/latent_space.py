@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from drlcore.experiments.base import ImageExperiment, LatentDim, Penalty, Seed, Seeds
 from drlcore.loss import Method
 from drlcore.noise_range import TSampler
-from drlcore.products import Product, codes, latent_grid, metrics, same_code, swapped_codes, usage
+from drlcore.paper.experiments.base import ImageExperiment, LatentDim, Penalty, Seed, Seeds
+from drlcore.paper.products import (
+    Product,
+    codes,
+    latent_grid,
+    metrics,
+    same_code,
+    swapped_codes,
+    usage,
+)
 from drlcore.training.run import RunParameters
 
 # What notebook 03 compares.

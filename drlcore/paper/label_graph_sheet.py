@@ -10,7 +10,7 @@ from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.laplacenet.classifier import Classifier, FineTuning
 from drlcore.laplacenet.label_graph import normalised_affinity, pseudo_labels
 from drlcore.model import EncoderModel
-from drlcore.sheets import Arrays
+from drlcore.paper.sheets import Arrays
 from drlcore.training.run import RunParameters
 
 IMAGES, CLASSES = 300, 10

@@ -11,12 +11,12 @@ from drlcore.data.datasets import load_dataset, title
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.data.splits import VALIDATION
 from drlcore.errors import DataError, ParameterError
-from drlcore.experiments.base import Steps
-from drlcore.experiments.comparison import Compared, Comparison
 from drlcore.laplacenet.classifier import EncoderTime, FineTuning, Mixup
-from drlcore.paper_tables import published_table_1
-from drlcore.presets import SemiSupervisedPreset
-from drlcore.products import Product, fine_tuned, label_graph
+from drlcore.paper.experiments.base import Steps
+from drlcore.paper.experiments.comparison import Compared, Comparison
+from drlcore.paper.presets import SemiSupervisedPreset
+from drlcore.paper.products import Product, fine_tuned, label_graph
+from drlcore.paper.published import published_table_1
 from drlcore.training.run import RunParameters
 
 # By the name in the result tables. Without pretraining the encoder stays as it was drawn, which is

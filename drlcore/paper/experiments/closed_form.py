@@ -6,7 +6,7 @@ from typing import Any, Self, get_args
 
 from pydantic import model_validator
 
-from drlcore.experiments.base import Experiment, ImageDataset, NoisyExperiment, Seed, Seeds
+from drlcore.paper.experiments.base import Experiment, ImageDataset, NoisyExperiment, Seed, Seeds
 from drlcore.sde import SDEName, make_sde
 
 

@@ -11,22 +11,23 @@ import numpy as np
 import pandas as pd
 import torch
 
-from drlcore import downstream, label_graph_sheet, sheets
 from drlcore.baselines import views as augmentation
 from drlcore.data.datasets import load_dataset
-from drlcore.downstream import Protocol
 from drlcore.errors import ArtefactError
 from drlcore.laplacenet import label_graph as graphs
 from drlcore.laplacenet.classifier import FineTuning
 from drlcore.laplacenet.fine_tuning import fine_tune
 from drlcore.model import EncoderModel
+from drlcore.paper import label_graph_sheet, sheets
+from drlcore.paper import protocol as downstream
+from drlcore.paper.protocol import Protocol
+from drlcore.paper.sheets import Arrays
 from drlcore.parameters import fingerprint
 from drlcore.probes import mutual_information
 from drlcore.probes import neural as neural_probe
 from drlcore.probes import over_time as time_probes
 from drlcore.probes import static as probe
 from drlcore.probes import usage as diagnostics
-from drlcore.sheets import Arrays
 from drlcore.training import store
 from drlcore.training.checkpoint import file_sha256, load_tensors, save_tensors
 from drlcore.training.loop import RESUME

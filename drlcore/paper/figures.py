@@ -20,8 +20,8 @@ from PIL import Image
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
-from drlcore.experiments import Experiment
-from drlcore.products import Product
+from drlcore.paper.experiments import Experiment
+from drlcore.paper.products import Product
 from drlcore.training.checkpoint import file_sha256, write_atomically
 
 # Every figure: notebook -> name -> what it stands for (ICLR-2022 figure numbers).

@@ -1,6 +1,6 @@
 """The batch run: snakemake with this project's options, one at a time in one output folder.
 
-``python -m drlcore.batch --cores 2 --config preset=smoke``; every argument is snakemake's.
+``python -m drlcore.paper.batch --cores 2 --config preset=smoke``; every argument is snakemake's.
 """
 
 from __future__ import annotations

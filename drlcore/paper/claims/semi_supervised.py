@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from drlcore.claims.judge import Claim, Contrast, rows
 from drlcore.errors import DataError
-from drlcore.semi_supervised_tables import in_main_grid, paired_accuracies
+from drlcore.paper.claims.judge import Claim, Contrast, rows
+from drlcore.paper.tables.semi_supervised import in_main_grid, paired_accuracies
 
 TABLE = "10_semi_supervised"
 CELL = ["mixup", "n_labels"]

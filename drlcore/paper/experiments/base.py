@@ -14,14 +14,14 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from drlcore.compute import compute
 from drlcore.data import own_images
 from drlcore.data.datasets import DATASETS, load_dataset, require, title
 from drlcore.noise_range import NoiseRange, Sigma
-from drlcore.notebook_names import parameter_names
+from drlcore.paper.compute import compute
+from drlcore.paper.notebook_names import parameter_names
+from drlcore.paper.presets import PRESETS, Preset, PresetName
+from drlcore.paper.products import Product
 from drlcore.parameters import Parameters, fingerprint
-from drlcore.presets import PRESETS, Preset, PresetName
-from drlcore.products import Product
 from drlcore.sde import SDEName, make_sde
 from drlcore.training.run import RunParameters
 

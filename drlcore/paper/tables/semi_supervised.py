@@ -9,9 +9,9 @@ import pandas as pd
 from drlcore.data.datasets import load_dataset, title
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import DataError
-from drlcore.experiments.semi_supervised import Cell
-from drlcore.paired import over_seeds
-from drlcore.results import of_run
+from drlcore.paper.experiments.semi_supervised import Cell
+from drlcore.paper.tables.paired import over_seeds
+from drlcore.paper.tables.results import of_run
 
 # Pretraining arms, as the paper names them and in the order of every table and figure.
 ARMS = {

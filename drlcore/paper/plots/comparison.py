@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from drlcore.plotting import CLASS_MAP, METRIC_LABELS, SDE_COLOURS
+from drlcore.paper.plots.plotting import CLASS_MAP, METRIC_LABELS, SDE_COLOURS
 
 # Order and colour of the methods in every figure.
 METHOD_COLOURS = {

@@ -12,14 +12,14 @@ import pandas as pd
 from drlcore.data import paths
 from drlcore.data.datasets import title
 from drlcore.errors import ArtefactError
-from drlcore.experiments import SETTINGS, Compared, Experiment, LatentSpace
 from drlcore.oracle.gaussian_mixture import Prop1
-from drlcore.paired import best_time
-from drlcore.presets import PRESETS
+from drlcore.paper.experiments import SETTINGS, Compared, Experiment, LatentSpace
+from drlcore.paper.presets import PRESETS
+from drlcore.paper.products import Product, metrics, same_code, swapped_codes, usage
+from drlcore.paper.sheets import Arrays
+from drlcore.paper.tables.paired import best_time
 from drlcore.probes.usage import paid_for
-from drlcore.products import Product, metrics, same_code, swapped_codes, usage
 from drlcore.sde import SDEName
-from drlcore.sheets import Arrays
 from drlcore.training.checkpoint import write_atomically
 from drlcore.training.run import RunParameters
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from drlcore.downstream import Protocol
 from drlcore.laplacenet.classifier import FineTuning
 from drlcore.loss import Weighting
+from drlcore.paper.protocol import Protocol
 from drlcore.parameters import Parameters
 from drlcore.probes.neural import ProbeTraining
 from drlcore.time_embedding import TimeEmbeddingKind

@@ -8,12 +8,12 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from drlcore import results
-from drlcore.claims import OPPOSITE, VERDICTS
 from drlcore.data import paths
 from drlcore.errors import ArtefactError
-from drlcore.experiments import EXPERIMENTS, SETTINGS, LatentSpace
-from drlcore.presets import PresetName
+from drlcore.paper.claims import OPPOSITE, VERDICTS
+from drlcore.paper.experiments import EXPERIMENTS, SETTINGS, LatentSpace
+from drlcore.paper.presets import PresetName
+from drlcore.paper.tables import results
 from drlcore.training.card import CARD, WEIGHTS
 from drlcore.training.store import HISTORY, copy
 

@@ -10,10 +10,11 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from drlcore import results
-from drlcore.claims.codes import CODES
-from drlcore.claims.comparison import COMPARISON
-from drlcore.claims.judge import (
+from drlcore.data import paths
+from drlcore.errors import ArtefactError, DataError
+from drlcore.paper.claims.codes import CODES
+from drlcore.paper.claims.comparison import COMPARISON
+from drlcore.paper.claims.judge import (
     ABSENT,
     FAILED,
     OPPOSITE,
@@ -23,9 +24,8 @@ from drlcore.claims.judge import (
     Claim,
     Finding,
 )
-from drlcore.claims.semi_supervised import SEMI_SUPERVISED
-from drlcore.data import paths
-from drlcore.errors import ArtefactError, DataError
+from drlcore.paper.claims.semi_supervised import SEMI_SUPERVISED
+from drlcore.paper.tables import results
 from drlcore.training.checkpoint import write_atomically
 
 __all__ = [

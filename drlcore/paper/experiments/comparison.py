@@ -10,18 +10,18 @@ from pydantic import AfterValidator, model_validator
 
 from drlcore.data.datasets import DATASETS, available, require, title
 from drlcore.data.own_images import is_own
-from drlcore.downstream import Protocol
-from drlcore.experiments.base import Experiment, LatentDim, Seeds, Steps, image_dataset
 from drlcore.loss import Method, Weighting
 from drlcore.noise_range import NoiseRange, Sigma
-from drlcore.presets import MethodsPreset
-from drlcore.products import (
+from drlcore.paper.experiments.base import Experiment, LatentDim, Seeds, Steps, image_dataset
+from drlcore.paper.presets import MethodsPreset
+from drlcore.paper.products import (
     Product,
     curves,
     shared_information,
     single_times,
     whole_trajectory,
 )
+from drlcore.paper.protocol import Protocol
 from drlcore.sde import SDEName, released_range
 from drlcore.training.run import RunParameters
 

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from drlcore.data.datasets import load_dataset
-from drlcore.products import Product
+from drlcore.paper.products import Product
 from drlcore.training.loop import pick_device, train
 from drlcore.training.run import RunParameters, build_model
 from drlcore.training.store import find, load_or_train

@@ -1,0 +1,1 @@
+"""The paper: its experiments, tables, figures and claims."""
