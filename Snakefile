@@ -117,7 +117,7 @@ for notebook, experiment in ASKED.items():
         input:
             notebook=here(ROOT / "notebooks" / f"{notebook}.ipynb"),
             style=[here(path) for path in style_files(notebook)],
-            judges=[here(path) for path in sorted((ROOT / "drlcore" / "claims").glob("*.py"))],
+            judges=[here(path) for path in sorted((ROOT / "drlcore" / "paper" / "claims").glob("*.py"))],
             weights=[weights(run) for run in experiment.runs()],
             products=[stored(p.name) for p in experiment.products()],
             tables=tables(experiment, experiment.reads),

@@ -3,8 +3,8 @@
     python benchmarks/paper_size.py            # 5 steps of every row, on the GPU if there is one
     python benchmarks/paper_size.py --steps 3 --batch-size 10 --only 84
 
-Every method of notebook 07 whose cost differs, with the paper preset's parameters, trained by
-``drlcore.training.loop.train`` on generated images of CIFAR-10's and mini-ImageNet's shapes: uniform
+Every method of notebook 06 whose cost differs, with the paper preset's parameters, trained by
+``training.loop.train`` on generated images of CIFAR-10's and mini-ImageNet's shapes: uniform
 noise, so losses mean nothing and times and memory are those of real images. Then one run at full
 size is killed and continued, and its weights compared with those of a run that was not.
 

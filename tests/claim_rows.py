@@ -220,7 +220,7 @@ def toy(e: int) -> pd.DataFrame:
     return join(tables)
 
 
-# Notebooks 06 to 09.
+# Notebooks 05 to 08.
 
 
 def curve(
@@ -354,7 +354,7 @@ def another_sde(e: int) -> pd.DataFrame:
     )
 
 
-# Notebook 10.
+# Notebook 09.
 
 FIVE = 0.003 * np.array([-1, -0.5, 0.0, 0.5, 1])
 BUDGETS = (LABELS[0], LABELS[-1])

@@ -1,4 +1,4 @@
-"""Made-up result tables of notebook 10."""
+"""Made-up result tables of notebook 09."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from batch import ROOT, command, environment, snakemake
 from drlcore.paper.experiments import CodeCurve
 
 FAST = ("preset=smoke", "dataset=digits", "steps=1")
-JOB = "train_06_code_as_a_curve_0"
+JOB = "train_05_code_as_a_curve_0"
 
 
 def made(folder: Path) -> dict[str, int]:
@@ -126,7 +126,7 @@ def odd(tmp_path: Path) -> tuple[Path, Path, Path]:
 def test_any_paths_will_do_and_an_edited_file_is_seen(odd: tuple[Path, Path, Path]) -> None:
     checkout, output, file = odd
     settings = ("preset=smoke", f"dataset={file.name}", "steps=1", "n_seeds=1")
-    targets = ("manifest_0", "notebook_09_sde_ablation")
+    targets = ("manifest_0", "notebook_08_sde_ablation")
 
     def batch(*more: str) -> str:
         done = subprocess.run(
@@ -144,10 +144,10 @@ def test_any_paths_will_do_and_an_edited_file_is_seen(odd: tuple[Path, Path, Pat
     drawn = {path.stem: path.parent for path in output.glob("figures/mine/*/*.png")}
     assert {"idea", "sde_ablation"} <= set(drawn)
     assert (drawn["idea"] / "manifest.csv").is_file()
-    (table,) = output.glob("data/results/mine/*/09_sde_ablation.csv")
+    (table,) = output.glob("data/results/mine/*/08_sde_ablation.csv")
     assert len(pd.read_csv(table)) > 0
     assert not list(checkout.glob("figures")) and not list(checkout.glob("data/runs"))
     assert "Nothing to be done" in batch("-n")
     save_images(file, seed=1)
     to_do = batch("-n")
-    assert "train_09_sde_ablation_0" in to_do and "notebook_09_sde_ablation" in to_do
+    assert "train_08_sde_ablation_0" in to_do and "notebook_08_sde_ablation" in to_do

@@ -51,7 +51,7 @@ def find(start: str, table: pd.DataFrame) -> Finding:
 def test_every_claim_has_its_tables_here_and_reads_one_that_a_notebook_writes():
     assert sorted(claim_of(start).claim for start in STARTS) == sorted(c.claim for c in CLAIMS)
     written = {name for notebook in Verdicts.reads for name in EXPERIMENTS[notebook].writes}
-    written.remove("10_label_splits")  # which images were labelled: nothing is measured in it
+    written.remove("09_label_splits")  # which images were labelled: nothing is measured in it
     assert {claim.source for claim in CLAIMS} == written
 
 
@@ -201,7 +201,7 @@ def test_a_missing_table_is_not_a_failure(output: Path) -> None:
 
 def test_what_is_there_is_judged_and_written(output: Path) -> None:
     results.write("made-up", "02_score_matching_floor", [table_of("J_DSM", 1)])
-    results.write("made-up", "09_sde_ablation", [table_of("the benefit persists", -1)])
+    results.write("made-up", "08_sde_ablation", [table_of("the benefit persists", -1)])
     written = claims.write_claims("made-up")
     found = written.set_index("claim").verdict
     assert found["J_DSM = constant + J_ESM"] == REPRODUCED

@@ -1,4 +1,4 @@
-"""Claims of notebooks 06 to 09: validation alone selects, and each control can refute.
+"""Claims of notebooks 05 to 08: validation alone selects, and each control can refute.
 
 That each verdict can be reached, and none without its rows, is in ``test_claims.py``.
 """

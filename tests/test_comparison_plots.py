@@ -1,4 +1,4 @@
-"""Figures of notebooks 06 to 09 hold the numbers they were given, each method in its colour."""
+"""Figures of notebooks 05 to 08 hold the numbers they were given, each method in its colour."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from matplotlib.lines import Line2D
 
 from drlcore.paper.experiments import METHODS
 from drlcore.paper.plots import comparison as comparison_plots
-from drlcore.paper.plots import plotting
+from drlcore.paper.plots import style
 from drlcore.paper.plots.comparison import METHOD_COLOURS
-from drlcore.paper.plots.plotting import METRIC_LABELS
+from drlcore.paper.plots.style import METRIC_LABELS
 
 TIMES = [0.0, 0.5, 1.0]
 
@@ -256,7 +256,7 @@ def test_sdes_are_compared_at_their_noise_levels():
             x, y = data(lines[sde.upper()])
             assert x == pytest.approx([shift[sde] * 0.01 * 5000**t for t in TIMES])
             assert y == pytest.approx(np.mean(values, axis=1) + up)
-            assert lines[sde.upper()].get_color() == plotting.SDE_COLOURS[sde]
+            assert lines[sde.upper()].get_color() == style.SDE_COLOURS[sde]
         for method, value in (("ae", 0.4), ("vae", 0.3)):
             assert data(lines[method])[1] == pytest.approx([value] * 2)
             assert to_rgba(lines[method].get_color()) == colour(method)

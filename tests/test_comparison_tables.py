@@ -1,4 +1,4 @@
-"""Tables of notebooks 06 to 09: whose a row is, what times share, the best of a method."""
+"""Tables of notebooks 05 to 08: whose a row is, what times share, the best of a method."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_no_run_by_hand_changes_a_verdict(
     before = claims.verdicts("smoke")
     results.write(floor, floor.notebook, [dial])
     pd.testing.assert_frame_equal(claims.verdicts("smoke"), before)
-    judge = EXPERIMENTS["05_claims"](preset="smoke")
+    judge = EXPERIMENTS["99_claims"](preset="smoke")
     claims.write_claims(judge.preset, judge.place)
     assert {p.parent.name for p in output.glob("data/results/**/claims.csv")} == {"smoke"}
     assert not (output / "data" / "results" / "smoke").exists()

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.toy import RADII, sample_toy
-from drlcore.paper.plots import plotting
+from drlcore.paper.plots import codes, dial, style, theory
 
 SIGMAS = [0.1, 1.0, 10.0]
 
@@ -62,23 +62,23 @@ def luminance(colour: tuple[float, ...]) -> float:
 
 
 def test_sigma_colour_darkens_with_noise_over_the_papers_range():
-    levels = [luminance(plotting.sigma_colour(s)) for s in np.geomspace(0.01, 50, 200)]
+    levels = [luminance(style.sigma_colour(s)) for s in np.geomspace(0.01, 50, 200)]
     assert (np.diff(levels) <= 0).all()
     assert len(set(levels)) > 190
     assert levels[0] - levels[-1] > 0.6  # told apart also on paper without colour
 
 
 def test_sigma_colour_stands_for_sigma_whatever_is_drawn_around_it():
-    before = plotting.sigma_colour(0.7)
-    plotting.use_style()
-    plotting.t_sampler_histograms({name: np.array([1.0, 40.0]) for name in "ab"})
-    assert plotting.sigma_colour(0.7) == before
-    assert plotting.sigma_colour(1e-9) == plotting.sigma_colour(0.01)
-    assert plotting.sigma_colour(1e9) == plotting.sigma_colour(50.0)
+    before = style.sigma_colour(0.7)
+    style.use_style()
+    theory.t_sampler_histograms({name: np.array([1.0, 40.0]) for name in "ab"})
+    assert style.sigma_colour(0.7) == before
+    assert style.sigma_colour(1e-9) == style.sigma_colour(0.01)
+    assert style.sigma_colour(1e9) == style.sigma_colour(50.0)
 
 
 def test_style_is_the_projects():
-    plotting.use_style()
+    style.use_style()
     assert mpl.rcParams["savefig.dpi"] == 150
     assert mpl.rcParams["image.interpolation"] == "nearest"
     assert mpl.rcParams["figure.constrained_layout.use"]
@@ -89,7 +89,7 @@ def test_style_is_the_projects():
 
 def test_tile_puts_images_in_reading_order():
     x = images(6, colours=3)
-    picture = plotting.tile(x, 3)
+    picture = style.tile(x, 3)
     assert picture.shape == (3, 8, 12)
     for k in range(6):
         row, column = divmod(k, 3)
@@ -100,9 +100,9 @@ def test_tile_puts_images_in_reading_order():
 def test_one_image_is_shown_alike_in_bytes_and_in_data_units():
     x = images(1, colours=3)[0]
     _, axes = plt.subplots(1, 3)
-    plotting.show_image(axes[0], x)
-    plotting.show_image(axes[1], x / 127.5 - 1)
-    plotting.show_image(axes[2], 3 * (x / 127.5 - 1))
+    style.show_image(axes[0], x)
+    style.show_image(axes[1], x / 127.5 - 1)
+    style.show_image(axes[2], 3 * (x / 127.5 - 1))
     np.testing.assert_allclose(shown(axes[0]), np.moveaxis(x, 0, -1) / 255)
     np.testing.assert_allclose(shown(axes[1]), shown(axes[0]), atol=1e-12)
     assert shown(axes[2]).min() == 0 and shown(axes[2]).max() == 1  # clipped, not wrapped
@@ -112,7 +112,7 @@ def test_one_image_is_shown_alike_in_bytes_and_in_data_units():
 
 def test_image_rows_are_labelled_rows_under_titles():
     rows = {"clean": images(3) / 127.5 - 1, "noisy": images(2, seed=1) / 127.5 - 1}
-    figure = plotting.image_rows(rows, ["a", "b", "c"])
+    figure = style.image_rows(rows, ["a", "b", "c"])
     axes = np.array(figure.axes).reshape(2, 3)
     for r, (label, values) in enumerate(rows.items()):
         assert [text.get_text() for text in axes[r, 0].texts] == [label]
@@ -129,9 +129,9 @@ def test_latent_spaces_show_the_grid_upright_and_every_code():
         "images": images(9), "z1": np.array([-1.0, 0, 1], np.float32),
         "z2": np.array([5.0, 6, 7], np.float32),
     }  # fmt: skip
-    figure = plotting.latent_spaces({"DRL": (grid, codes), "VDRL": (grid, 2 * codes)}, labels)
+    figure = codes.latent_spaces({"DRL": (grid, codes), "VDRL": (grid, 2 * codes)}, labels)
     left, right = figure.axes[0], figure.axes[1]
-    np.testing.assert_array_equal(shown(left), plotting.tile(grid["images"], 3)[0])
+    np.testing.assert_array_equal(shown(left), style.tile(grid["images"], 3)[0])
     assert left.images[0].origin == "upper"
     assert left.images[0].get_extent() == [-1.5, 1.5, 4.5, 7.5]  # the row of z2 = 7 on top
     assert left.get_ylim()[0] < left.get_ylim()[1]
@@ -148,7 +148,7 @@ def test_scatter_leaves_outliers_outside_and_gives_classes_their_colour():
     codes[0] = 1e3
     _, axes = plt.subplots(1, 2)
     for ax, labels in zip(axes, (np.arange(1000) % 10, np.repeat([2, 7], 500)), strict=True):
-        plotting.code_scatter(ax, codes, labels, "t")
+        codes.code_scatter(ax, codes, labels, "t")
         assert ax.get_xlim()[1] < 10 and ax.get_ylim()[1] < 10
         inside = (codes[:, 0] > ax.get_xlim()[0]) & (codes[:, 0] < ax.get_xlim()[1])
         assert inside.mean() > 0.98
@@ -188,7 +188,7 @@ def bands(ax: Axes) -> list[tuple[float, float]]:
 
 
 def test_dial_figure_draws_what_is_read_what_is_paid_for_and_the_ranges():
-    left, middle, right = plotting.dial_figure(dial_table()).axes
+    left, middle, right = dial.dial_figure(dial_table()).axes
     for ax, drawn in ((left, (ACCURACY, INK)), (middle, (WORTH, KEPT, WORTH))):
         for k, of_levels in enumerate(drawn):
             x, y = line(ax, k)
@@ -196,10 +196,10 @@ def test_dial_figure_draws_what_is_read_what_is_paid_for_and_the_ranges():
             assert y == pytest.approx(np.mean(of_levels, axis=1))
         assert ax.get_xscale() == "log"
     labels = [text.get_text() for text in left.get_legend().get_texts()]
-    assert labels[:2] == [plotting.DIAL_LABELS[m] for m in ("knn_accuracy", "ink_r2")]
+    assert labels[:2] == [dial.DIAL_LABELS[m] for m in ("knn_accuracy", "ink_r2")]
     assert labels[2:] == [f"the same of an untrained encoder: {v:.2f}" for v in (0.6, 0.55)]
     labels = [text.get_text() for text in middle.get_legend().get_texts()]
-    assert labels == [plotting.DIAL_LABELS[m] for m in ("worth", "kept_class", "kept_ink")]
+    assert labels == [dial.DIAL_LABELS[m] for m in ("worth", "kept_class", "kept_ink")]
     for ax in (left, right):  # the control is a dashed line through both
         dashed = [li.get_ydata()[0] for li in ax.lines if li.get_linestyle() == "--"]
         assert dashed == pytest.approx([0.6, 0.55])
@@ -215,12 +215,12 @@ def test_dial_figure_draws_what_is_read_what_is_paid_for_and_the_ranges():
     strip = [p for p in middle.patches]
     assert len(strip) == 99
     for patch in strip[::20]:
-        assert patch.get_facecolor() == plotting.sigma_colour(patch.get_x())
+        assert patch.get_facecolor() == style.sigma_colour(patch.get_x())
 
 
 def test_dial_figure_clips_no_band():
     """A spread that reaches beyond 1 or below 0 is seen to."""
-    figure = plotting.dial_figure(dial_table())
+    figure = dial.dial_figure(dial_table())
     figure.canvas.draw()
     for ax in figure.axes[:2]:
         low, high = ax.get_ylim()
@@ -232,7 +232,7 @@ def test_dial_figure_clips_no_band():
 def test_dial_figure_of_one_seed_has_no_spread_and_a_gap_where_nothing_is_shared():
     one = dial_table().query("seed == 0")
     gone = (one.metric == "kept_class") & (one.sigma_max == 1.0)
-    figure = plotting.dial_figure(one[~gone])
+    figure = dial.dial_figure(one[~gone])
     figure.canvas.draw()
     left, middle, right = figure.axes
     assert line(left, 0)[1] == pytest.approx([of[0] for of in ACCURACY])
@@ -246,7 +246,7 @@ def test_dial_factors_draw_how_every_factor_is_read_and_paid_for():
     read = {m: [[k + 0.1], [k + 0.2], [k + 0.3]] for k, m in enumerate(probes)}
     paid = {f"kept_{f}": [[-k], [k], [0]] for k, f in enumerate(factors)}
     table = pd.concat([tidy(read, split="test"), tidy(paid, split="validation")])
-    axes = np.array(plotting.dial_factors(table).axes).reshape(2, 2)
+    axes = np.array(dial.dial_factors(table).axes).reshape(2, 2)
     for number, values in enumerate((read, paid)):
         row = axes[number]
         of_row = list(values.items())
@@ -255,14 +255,14 @@ def test_dial_factors_draw_how_every_factor_is_read_and_paid_for():
                 assert line(ax, k)[1] == pytest.approx([of[0] for of in v])
             if number == 0:  # below, the colours say the same
                 labels = [text.get_text() for text in ax.get_legend().get_texts()]
-                assert labels == [plotting.METRIC_LABELS[name] for name, _ in drawn]
+                assert labels == [style.METRIC_LABELS[name] for name, _ in drawn]
 
 
 def test_dial_codes_have_a_panel_for_each_level():
     rng = np.random.default_rng(0)
     clouds = {f"σ = {k}": rng.normal(size=(50, 2)) for k in range(7)}
     labels = np.arange(50) % 10
-    *axes, bar = plotting.dial_codes(clouds, labels).axes
+    *axes, bar = dial.dial_codes(clouds, labels).axes
     assert len(axes) == 10  # two rows of five
     assert bar.get_ylabel() == "class" and list(bar.get_yticks()) == list(range(10))
     for ax, (title, codes) in zip(axes, clouds.items(), strict=False):
@@ -278,9 +278,9 @@ def test_dial_samples_stand_under_their_image():
         name: {"clean": clean, "images": images(9, seed=k).reshape(3, 3, 1, 4, 4)}
         for k, name in enumerate(("low", "high"), 1)
     }
-    axes = plotting.dial_samples(drawn).axes
+    axes = dial.dial_samples(drawn).axes
     assert [ax.texts[0].get_text() for ax in axes] == ["clean", "low", "high"]
-    np.testing.assert_allclose(shown(axes[0]), plotting.tile(clean, 3)[0] / 255)
+    np.testing.assert_allclose(shown(axes[0]), style.tile(clean, 3)[0] / 255)
     for ax, sheet in zip(axes[1:], drawn.values(), strict=True):
         for of_image in range(3):
             for sample in range(3):
@@ -294,7 +294,7 @@ def test_swap_sheet_has_clean_images_above_and_noisy_ones_to_the_left():
         "clean": clean, "noisy": noisy.reshape(2, 2, 1, 4, 4),
         "images": swapped.reshape(2, 2, 2, 1, 4, 4), "sigmas": np.array([0.5, 2.0]),
     }  # fmt: skip
-    axes = plotting.swap_sheets({"DRL": sheet}).axes
+    axes = codes.swap_sheets({"DRL": sheet}).axes
     assert [ax.get_title() for ax in axes] == ["DRL, from σ = 0.5", "DRL, from σ = 2"]
     for level, ax in enumerate(axes):
         cells = shown(ax).reshape(3, 4, 3, 4).transpose(0, 2, 1, 3) * 255
@@ -315,11 +315,11 @@ def test_same_code_sheets_show_source_samples_and_mean_diversity():
         }
         for d in (2, 8)
     }
-    axes = plotting.same_code_sheets(sheets).axes
+    axes = codes.same_code_sheets(sheets).axes
     np.testing.assert_allclose(shown(axes[0]), images(1)[0, 0] / 255)
     for ax, (d, sheet) in zip(axes[1:], sheets.items(), strict=True):
         assert ax.get_title() == f"dim {d}: {1.5 * d:.2f}"
-        np.testing.assert_allclose(shown(ax), plotting.tile(sheet["images"][:25], 5)[0] / 255)
+        np.testing.assert_allclose(shown(ax), style.tile(sheet["images"][:25], 5)[0] / 255)
 
 
 # Curves.
@@ -338,7 +338,7 @@ def test_code_usage_draws_losses_over_seeds_and_their_ratio_to_the_same_seeds_no
         "constant": [[0.3, 0.3], [0.3, 0.3], [0.5, 0.5]],
     }
     none = np.array([[0.5, 0.1], [0.5, 0.2], [1.0, 0.5]])
-    figure = plotting.code_usage(usage_rows(losses), usage_rows({"own": none}))
+    figure = codes.code_usage(usage_rows(losses), usage_rows({"own": none}))
     left, right = figure.axes
     for k, (name, values) in enumerate({"no": none, **losses}.items()):
         assert line(left, k)[0] == SIGMAS
@@ -369,7 +369,7 @@ def mean_line(ax: Axes, label: str) -> list[list[float]]:
 
 
 def test_prop1_curves_are_the_means_over_seeds_of_the_terms_and_the_floors():
-    left, right = plotting.prop1_curves(tidy(FLOORS)).axes
+    left, right = theory.prop1_curves(tidy(FLOORS)).axes
     means = {metric: [np.mean(of) for of in values] for metric, values in FLOORS.items()}
     for label, metric in {"DSM": "dsm", "constant": "constant", "ESM": "esm"}.items():
         x, y = mean_line(left, label)
@@ -382,13 +382,13 @@ def test_prop1_curves_are_the_means_over_seeds_of_the_terms_and_the_floors():
 
 
 def test_factor_gains_draw_mean_gains_the_control_radii_and_the_toy_set():
-    left, right = plotting.factor_gains(tidy(FLOORS)).axes
+    left, right = theory.factor_gains(tidy(FLOORS)).axes
     for factor, radius in RADII.items():
         expected = [np.mean(of) for of in FLOORS[f"gain_{factor}"]]
         assert mean_line(right, factor)[1] == pytest.approx(expected)
         colours = {li.get_color() for li in right.lines if li.get_label() == factor}
         (mark,) = [li for li in right.lines if list(li.get_xdata()) == [radius, radius]]
-        assert colours == {mark.get_color()} == {plotting.FACTOR_COLOURS[factor]}
+        assert colours == {mark.get_color()} == {style.FACTOR_COLOURS[factor]}
     assert mean_line(right, "a shuffled factor") == [SIGMAS, [0.0] * 3]
     x, factors = sample_toy(3000, seed=0)
     np.testing.assert_allclose(left.collections[0].get_offsets(), x)
@@ -404,9 +404,9 @@ def test_toy_dial_shades_where_a_factor_pays():
          for s, g in zip(SIGMAS, of, strict=True)],
         columns=["sigma", "factor", "gain"],
     )  # fmt: skip
-    axes = plotting.toy_dial(tidy(accuracy), gains, price=0.5).axes
+    axes = dial.toy_dial(tidy(accuracy), gains, price=0.5).axes
     spans = {"coarse": (1.0, 10.0), "middle": None, "fine": (0.1, 1.0)}
-    for ax, factor in zip(axes, plotting.FACTOR_COLOURS, strict=True):
+    for ax, factor in zip(axes, style.FACTOR_COLOURS, strict=True):
         assert ax.get_title() == factor
         assert line(ax, 0)[1] == pytest.approx([0.35, 0.95, 0.55])
         assert line(ax, 1)[1] == gains[gains.factor == factor].gain.tolist()
@@ -418,13 +418,13 @@ def test_toy_dial_shades_where_a_factor_pays():
 def test_t_sampler_histograms_are_shares_in_the_colours_of_sigma():
     rng = np.random.default_rng(0)
     draws = {"low": np.full(500, 0.02), "wide": np.exp(rng.uniform(np.log(0.01), np.log(50), 500))}
-    axes = plotting.t_sampler_histograms(draws).axes
+    axes = theory.t_sampler_histograms(draws).axes
     for ax, (name, sigma) in zip(axes, draws.items(), strict=True):
         assert ax.get_ylabel() == name
         assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(1)
         for bar in ax.patches[::10]:
             low, high = bar.get_x(), bar.get_x() + bar.get_width()
-            assert bar.get_facecolor() == plotting.sigma_colour(low + (high - low) / 2)
+            assert bar.get_facecolor() == style.sigma_colour(low + (high - low) / 2)
         assert len(sigma) == 500
     (peak,) = [bar for bar in axes[0].patches if bar.get_height() > 0]
     assert peak.get_height() == 1
@@ -433,7 +433,7 @@ def test_t_sampler_histograms_are_shares_in_the_colours_of_sigma():
 
 def test_scheme_shows_the_chain_of_the_image():
     x0, noisy = images(1)[0] / 127.5 - 1, {0.5: images(1, seed=1)[0] / 127.5 - 1}
-    (ax,) = plotting.scheme(x0, noisy).axes
+    (ax,) = theory.scheme(x0, noisy).axes
     pictures = [shown(inset) for inset in ax.child_axes]
     for picture, image in zip(pictures, (x0, noisy[0.5]), strict=True):
         np.testing.assert_allclose(picture, (image[0] + 1) / 2)
@@ -443,7 +443,7 @@ def test_scheme_shows_the_chain_of_the_image():
 
 def test_caption_names_the_noise_range():
     figure = plt.figure()
-    plotting.caption(figure, NoiseRange(sigma_min=0.02, sigma_max=9.0), "mnist")
+    style.caption(figure, NoiseRange(sigma_min=0.02, sigma_max=9.0), "mnist")
     text = figure._supxlabel.get_text()  # type: ignore[attr-defined]
     assert text == "mnist; noise range σ = 0.02 to 9"
 
@@ -456,43 +456,44 @@ SHEET = {
     "images": images(4).reshape(1, 2, 2, 1, 4, 4),
 }
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "image_rows": lambda: plotting.image_rows({"a": images(2)}),
-    "latent_spaces": lambda: plotting.latent_spaces(
+    "image_rows": lambda: style.image_rows({"a": images(2)}),
+    "latent_spaces": lambda: codes.latent_spaces(
         {"a": ({"images": images(4), "z1": np.arange(2), "z2": np.arange(2)},
                np.random.default_rng(0).normal(size=(20, 2)))}, np.arange(20) % 10
     ),
-    "dial_figure": lambda: plotting.dial_figure(dial_table()),
-    "dial_factors": lambda: plotting.dial_factors(dial_table()),
-    "dial_codes": lambda: plotting.dial_codes({"a": np.eye(2)}, np.arange(2)),
-    "dial_samples": lambda: plotting.dial_samples(
+    "dial_figure": lambda: dial.dial_figure(dial_table()),
+    "dial_factors": lambda: dial.dial_factors(dial_table()),
+    "dial_codes": lambda: dial.dial_codes({"a": np.eye(2)}, np.arange(2)),
+    "dial_samples": lambda: dial.dial_samples(
         {"a": {"clean": images(2), "images": images(6).reshape(2, 3, 1, 4, 4)}}
     ),
-    "swap_sheets": lambda: plotting.swap_sheets({"a": {**SHEET, "sigmas": np.array([1.0])}}),
-    "same_code_sheets": lambda: plotting.same_code_sheets(
+    "swap_sheets": lambda: codes.swap_sheets({"a": {**SHEET, "sigmas": np.array([1.0])}}),
+    "same_code_sheets": lambda: codes.same_code_sheets(
         {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
     ),
-    "code_usage": lambda: plotting.code_usage(
+    "code_usage": lambda: codes.code_usage(
         usage_rows({name: [[1.0]] * 3 for name in ("own", "shuffled", "constant")}),
         usage_rows({"own": [[1.0]] * 3}),
     ),
-    "prop1_curves": lambda: plotting.prop1_curves(tidy(FLOORS)),
-    "factor_gains": lambda: plotting.factor_gains(tidy(FLOORS)),
-    "toy_dial": lambda: plotting.toy_dial(
+    "prop1_curves": lambda: theory.prop1_curves(tidy(FLOORS)),
+    "factor_gains": lambda: theory.factor_gains(tidy(FLOORS)),
+    "toy_dial": lambda: dial.toy_dial(
         tidy({f"{f}_accuracy": [[0.5]] * 3 for f in RADII}),
         pd.DataFrame({"sigma": [1.0], "factor": ["fine"], "gain": [1.0]}), 0.5,
     ),
-    "t_sampler_histograms": lambda: plotting.t_sampler_histograms(
+    "t_sampler_histograms": lambda: theory.t_sampler_histograms(
         {"a": np.ones(5), "b": np.ones(5)}
     ),
-    "scheme": lambda: plotting.scheme(torch.zeros(1, 4, 4).numpy(), {}),
+    "scheme": lambda: theory.scheme(torch.zeros(1, 4, 4).numpy(), {}),
 }  # fmt: skip
 
 
 def test_every_figure_function_is_listed():
     returning = {
         name
-        for name, function in vars(plotting).items()
-        if getattr(function, "__module__", "") == plotting.__name__
+        for module in (style, codes, dial, theory)
+        for name, function in vars(module).items()
+        if getattr(function, "__module__", "") == module.__name__
         and getattr(function, "__annotations__", {}).get("return") == "Figure"
     }
     assert returning == FIGURES.keys()

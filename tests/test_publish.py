@@ -49,7 +49,7 @@ def test_where_nothing_was_computed_nothing_changes(checkout: Path) -> None:
 
 def test_what_was_computed_takes_the_place_of_what_is_committed(checkout: Path) -> None:
     before = content(checkout)
-    run = EXPERIMENTS["10_semi_supervised"](preset="laptop").runs()[0]
+    run = EXPERIMENTS["09_semi_supervised"](preset="laptop").runs()[0]
     name = f"data/artefacts/{run.key}/history.csv"
     stale = checkout / "data" / "artefacts" / "0123456789ab" / "run.json"
     stale.parent.mkdir()
@@ -90,7 +90,7 @@ def test_readme_counts_verdicts_and_says_the_opposite_in_bold() -> None:
 
 
 def test_a_missing_product_is_named_and_nothing_is_lost(checkout: Path) -> None:
-    product = EXPERIMENTS["10_semi_supervised"](preset="laptop").products()[0]
+    product = EXPERIMENTS["09_semi_supervised"](preset="laptop").products()[0]
     (checkout / "data" / "artefacts" / product.name).unlink()
     before = content(checkout)
     with pytest.raises(ArtefactError, match=f"{product.file} of run {product.run.key} is missing"):

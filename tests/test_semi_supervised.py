@@ -1,4 +1,4 @@
-"""Notebook 10's grid: which classifiers are trained, from which runs, and what is stored."""
+"""Notebook 09's grid: which classifiers are trained, from which runs, and what is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims of notebook 10: harm is counted, splits are paired, and texts say what was published.
+"""Claims of notebook 09: harm is counted, splits are paired, and texts say what was published.
 
 That each verdict can be reached, and none without its rows, is in ``test_claims.py``.
 """
@@ -161,4 +161,4 @@ def test_uneven_label_splits_are_not_judged(claim):
 
 def test_claims_stand_after_the_others():
     assert CLAIMS[-len(SEMI_SUPERVISED) :] == SEMI_SUPERVISED
-    assert {claim.source for claim in SEMI_SUPERVISED} == {"10_semi_supervised"}
+    assert {claim.source for claim in SEMI_SUPERVISED} == {"09_semi_supervised"}

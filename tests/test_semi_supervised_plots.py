@@ -1,4 +1,4 @@
-"""Figures of notebook 10 hold the numbers they were given, each arm in its colour."""
+"""Figures of notebook 09 hold the numbers they were given, each arm in its colour."""
 
 from __future__ import annotations
 

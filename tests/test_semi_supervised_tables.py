@@ -1,4 +1,4 @@
-"""Tables of notebook 10, and the paper's Table 1 that stands beside them."""
+"""Tables of notebook 09, and the paper's Table 1 that stands beside them."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_a_lost_table_says_where_it_is(tmp_path: Path, monkeypatch: pytest.Monke
 def test_arms_survive_writing_and_reading(output: Path):
     """'none', 'off' and 'on' are words in the CSV, not nothing and truth values."""
     table = full_table()
-    results.write("smoke", "10_semi_supervised", [table])
-    again = results.read("smoke", "10_semi_supervised")
+    results.write("smoke", "09_semi_supervised", [table])
+    again = results.read("smoke", "09_semi_supervised")
     for column in ("method", "mixup", "pretrained_on", "encoder_time", "label_split"):
         assert again[column].tolist() == table[column].tolist()
     np.testing.assert_allclose(gains(again).difference, gains(table).difference, atol=1e-5)

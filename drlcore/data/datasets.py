@@ -68,7 +68,7 @@ def load_dataset(name: DatasetName | str) -> Dataset:
     colours on one of five, see ``drlcore.data.colored_mnist``; ``digit_colour`` and
     ``background_colour`` are known, the other factors those of the grey image.
     ``digits``: scikit-learn's 1,797 images of shape (1, 8, 8), split 60 / 20 / 20 by class.
-    ``toy``: 10,000 / 2,000 / 5,000 points of shape (2,), see ``drlcore.oracle.toy``; y is ``coarse``.
+    ``toy``: 10,000 / 2,000 / 5,000 points of shape (2,), see ``oracle.toy``; y is ``coarse``.
 
     Fetched by the user, see ``drlcore.data.published``; of these the last one asked for is kept:
 
@@ -76,8 +76,8 @@ def load_dataset(name: DatasetName | str) -> Dataset:
     ``cifar10``, ``cifar100``: 45,000 / 5,000 / 10,000 images of shape (3, 32, 32).
     ``mini-imagenet``: 45,000 / 5,000 / 10,000 images of shape (3, 84, 84), 100 classes; 5 GB.
 
-    A path ending in ``.npz``: the user's own images, see ``drlcore.data.own_images``; read again when
-    the file changes.
+    A path ending in ``.npz``: the user's own images, see ``own_images``; read again when the file
+    changes.
 
     Raises:
         ParameterError: an unknown name.

@@ -14,7 +14,7 @@ def root() -> Path:
     Raises:
         DataError: neither of them holds ``data/mnist``.
     """
-    here = Path(os.environ.get("DRLCORE_ROOT") or Path(__file__).resolve().parent.parent).absolute()
+    here = Path(os.environ.get("DRLCORE_ROOT") or Path(__file__).resolve().parents[2]).absolute()
     if not (here / "data" / "mnist").is_dir():
         raise DataError(
             f"{here} is not a checkout of the project (no data/mnist in it), which this needs: "

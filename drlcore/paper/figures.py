@@ -50,28 +50,28 @@ FIGURES: dict[str, dict[str, str]] = {
         "dial_samples": "samples from the codes across the dial",
         "toy_dial": "the dial where the answer is known",
     },
-    "05_claims": {},
-    "06_code_as_a_curve": {
+    "05_code_as_a_curve": {
         "code_curves": "trajectories t -> E(x0, t) in the plane, and the codes at four times",
         "curve_over_time": "class and detail along the curve",
         "prop2_steps": "Prop. 2, the end of the curve against an autoencoder by training length",
     },
-    "07_downstream": {
+    "06_downstream": {
         "downstream_over_time": "ICML downstream figure: accuracy by encoder time, all methods",
         "downstream_methods": "every method at its best time",
         "few_shot": "Fig. 12, few labels by encoder time",
     },
-    "08_trajectory": {
+    "07_trajectory": {
         "shared_information": "mutual information between points of the trajectory",
         "trajectory_attention": "attention over the trajectory, and its ablation",
     },
-    "09_sde_ablation": {"sde_ablation": "DRL and VDRL under VE, VP and sub-VP"},
-    "10_semi_supervised": {
+    "08_sde_ablation": {"sde_ablation": "DRL and VDRL under VE, VP and sub-VP"},
+    "09_semi_supervised": {
         "label_graph": "the idea: pseudo-labels before and after",
         "semi_supervised": "Table 1: accuracy by number of labels",
         "semi_supervised_gain": "Tables 1, 4, 5: gain over no pretraining",
         "pretraining_questions": "pretraining set, encoder time, mixup",
     },
+    "99_claims": {},
 }
 METADATA_KEY = "drlcore"
 MANIFEST = "manifest.csv"
@@ -156,18 +156,18 @@ def source_fingerprint(notebook: str) -> str:
 def style_files(notebook: str) -> list[Path]:
     """The files that say how a notebook's figures look, sorted.
 
-    These are ``plotting.py``, ``drl.mplstyle`` and every ``drlcore.*_plots`` that the notebook's
-    code imports, itself or through another of them.
+    These are ``plots/drl.mplstyle``, ``plots/style.py`` and every other of ``plots`` that the
+    notebook's code imports, itself or through another of them.
     """
-    here = Path(__file__).parent
+    here = Path(__file__).with_name("plots")
     found: set[Path] = set()
-    left = _imported_plots("\n".join(_code(notebook)))
+    left = {"style", *_imported_plots("\n".join(_code(notebook)))}
     while left:
         path = here / f"{left.pop()}.py"
         if path not in found:
             found.add(path)
             left |= _imported_plots(path.read_text(encoding="utf-8"))
-    return sorted(found | {here / "plotting.py", here / "drl.mplstyle"})
+    return sorted(found | {here / "drl.mplstyle"})
 
 
 def _code(notebook: str) -> list[str]:
@@ -185,17 +185,18 @@ def _code(notebook: str) -> list[str]:
 
 
 def _imported_plots(code: str) -> set[str]:
-    """Which of the modules ``drlcore.*_plots`` Python ``code`` imports."""
+    """Which of the modules of ``drlcore.paper.plots`` Python ``code`` imports."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "drlcore":
-            names |= {f"drlcore.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-    plots = (re.fullmatch(r"drlcore\.(\w+_plots)", name) for name in names)
-    return {match[1] for match in plots if match}
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    plots = (re.match(r"drlcore\.paper\.plots\.([a-z_]+)", name) for name in names)
+    found = {match[1] for match in plots if match}
+    return {
+        name for name in found if Path(__file__).with_name("plots").joinpath(f"{name}.py").is_file()
+    }
 
 
 def write_manifest(place: str) -> pd.DataFrame:

@@ -57,7 +57,7 @@ class MethodsPreset(TrainingPreset):
 
 
 class ComparisonPreset(MethodsPreset):
-    """The numbers of notebooks 06 to 09.
+    """The numbers of notebooks 05 to 08.
 
     Attributes:
         protocol: how codes are probed.
@@ -69,7 +69,7 @@ class ComparisonPreset(MethodsPreset):
 
 
 class SemiSupervisedPreset(MethodsPreset):
-    """The numbers of notebook 10; ``n_seeds`` counts label splits, each with its pretraining.
+    """The numbers of notebook 09; ``n_seeds`` counts label splits, each with its pretraining.
 
     Attributes:
         budgets: which of Table 1's numbers of labels, by position, fewest first; None for all.
@@ -95,8 +95,8 @@ class Preset(TrainingPreset):
         latent_dims: of the diversity figure.
         toy_steps, toy_levels: of the toy dial; it uses ``n_seeds`` too.
         monte_carlo: draws for expectations on the toy set.
-        comparison: of notebooks 06 to 09.
-        semi_supervised: of notebook 10.
+        comparison: of notebooks 05 to 08.
+        semi_supervised: of notebook 09.
         runs_per_job, products_per_job: how many one batch job does, one after another.
     """
 

@@ -173,7 +173,7 @@ def code_version() -> str:
     Only ``drlcore`` counts: a new figure or notebook does not make the code another one.
     """
     package = version("drlcore")
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     git = ["git", "-C", str(folder)]
     try:
         commit = _output([*git, "log", "-1", "--format=%h", "--", "."])

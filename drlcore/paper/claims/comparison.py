@@ -1,4 +1,4 @@
-"""Claims of notebooks 06 to 09: the code as a curve, downstream tasks, another SDE."""
+"""Claims of notebooks 05 to 08: the code as a curve, downstream tasks, another SDE."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from drlcore.errors import DataError
 from drlcore.paper.claims.judge import Claim, Contrast, by_level, rank_correlation, rows, values
 from drlcore.paper.tables.paired import best_time
 
-CURVE, DOWNSTREAM = "06_code_as_a_curve", "07_downstream"
-TRAJECTORY, ABLATION = "08_trajectory", "09_sde_ablation"
+CURVE, DOWNSTREAM = "05_code_as_a_curve", "06_downstream"
+TRAJECTORY, ABLATION = "07_trajectory", "08_sde_ablation"
 ACCURACY = "mlp_accuracy"
 NEAR = 0.05  # accuracies this close count as near each other
 CHANCE = {"background_colour_accuracy": 0.2, "knn_accuracy": 0.1}
@@ -42,7 +42,7 @@ def _best_arm(
 DIFFUSION = [(method, timed) for method in ("drl", "vdrl") for timed in (True, False)]
 
 
-# Notebook 06.
+# Notebook 05.
 
 
 def _curve(weighting: str) -> Callable[[pd.DataFrame], list[Contrast]]:
@@ -89,7 +89,7 @@ def _near_the_autoencoder(table: pd.DataFrame) -> list[Contrast]:
     ]
 
 
-# Notebook 07.
+# Notebook 06.
 
 
 def _beats(
@@ -138,7 +138,7 @@ def _background(table: pd.DataFrame) -> list[Contrast]:
     ]
 
 
-# Notebooks 08 and 09.
+# Notebooks 07 and 08.
 
 
 def _information(table: pd.DataFrame) -> list[Contrast]:

@@ -1,4 +1,4 @@
-"""Claims of notebook 10: LaplaceNet from a pretrained encoder, few labels.
+"""Claims of notebook 09: LaplaceNet from a pretrained encoder, few labels.
 
 All are judged on the first data set of the table, in accuracies in % paired by label split. Where a
 claim is on every number of labels each is a comparison of its own, so that harm at one is not
@@ -15,7 +15,7 @@ from drlcore.errors import DataError
 from drlcore.paper.claims.judge import Claim, Contrast, rows
 from drlcore.paper.tables.semi_supervised import in_main_grid, paired_accuracies
 
-TABLE = "10_semi_supervised"
+TABLE = "09_semi_supervised"
 CELL = ["mixup", "n_labels"]
 
 

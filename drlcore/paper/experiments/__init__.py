@@ -48,9 +48,9 @@ __all__ = [
 
 
 class Verdicts(Experiment):
-    """Notebook 05: claims and what became of them."""
+    """Notebook 99: claims and what became of them."""
 
-    notebook = "05_claims"
+    notebook = "99_claims"
     described = False
     writes = ("claims",)
     reads = (
@@ -73,12 +73,12 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         Floor,
         LatentSpace,
         NoiseDial,
-        Verdicts,
         CodeCurve,
         Downstream,
         Trajectory,
         SDEAblation,
         SemiSupervised,
+        Verdicts,
     )
 }
 

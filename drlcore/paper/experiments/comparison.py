@@ -1,4 +1,4 @@
-"""Notebooks 06 to 09: the code as a curve, and methods compared by one protocol."""
+"""Notebooks 05 to 08: the code as a curve, and methods compared by one protocol."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Comparison(Experiment):
         sigma_min, sigma_max: the noise range, data units; images lie in [-1, 1].
         weighting: lambda(t) of the diffusion methods; None takes the preset's. Under the paper's,
             ``std2``, the loss at high noise is so small that a laptop's few steps teach E(x0, t)
-            nothing there; ``edm`` gives every noise level about the same weight. Notebook 06 shows
+            nothing there; ``edm`` gives every noise level about the same weight. Notebook 05 shows
             both.
         latent_dim, n_seeds, steps: None takes the preset's.
     """
@@ -212,7 +212,7 @@ class Comparison(Experiment):
 
 
 class CodeCurve(Comparison):
-    """Notebook 06: E(x0, t), one encoder that holds the whole dial.
+    """Notebook 05: E(x0, t), one encoder that holds the whole dial.
 
     A code of two dimensions, so that it must choose and can be drawn. DRL is trained under both
     weightings, the paper's ``std2`` and ``edm``; the control is an untrained E(x0, t).
@@ -224,7 +224,7 @@ class CodeCurve(Comparison):
         latent_dim: of the curve; None takes the preset's.
     """
 
-    notebook = "06_code_as_a_curve"
+    notebook = "05_code_as_a_curve"
     writes = (notebook,)
     latent_dim: LatentDim | None = 2
 
@@ -265,9 +265,9 @@ class CodeCurve(Comparison):
 
 
 class Downstream(Comparison):
-    """Notebook 07: every method on every data set, by one protocol."""
+    """Notebook 06: every method on every data set, by one protocol."""
 
-    notebook = "07_downstream"
+    notebook = "06_downstream"
     writes = (notebook,)
     shows_one = False
 
@@ -284,13 +284,13 @@ class Downstream(Comparison):
 
 
 class Trajectory(Comparison):
-    """Notebook 08: what the times share, and what they tell together.
+    """Notebook 07: what the times share, and what they tell together.
 
     What times share is measured of an untrained E(x0, t) too: its codes at two times are alike
     without any training.
     """
 
-    notebook = "08_trajectory"
+    notebook = "07_trajectory"
     writes = (notebook,)
 
     def trained(self) -> list[RunParameters]:
@@ -314,7 +314,7 @@ class Trajectory(Comparison):
 
 
 class SDEAblation(Comparison):
-    """Notebook 09: DRL and VDRL under VE, VP and sub-VP, everything else the same.
+    """Notebook 08: DRL and VDRL under VE, VP and sub-VP, everything else the same.
 
     Beside them the baselines whose defeat is the benefit in question.
 
@@ -324,7 +324,7 @@ class SDEAblation(Comparison):
             noise that is, see ``sde.released_range``.
     """
 
-    notebook = "09_sde_ablation"
+    notebook = "08_sde_ablation"
     writes = (notebook,)
     sdes: ClassVar[tuple[SDEName, ...]] = ("ve", "vp", "subvp")
     baselines: ClassVar[tuple[Compared, ...]] = (Compared("ae", False), Compared("vae", False))

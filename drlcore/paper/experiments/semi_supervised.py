@@ -1,4 +1,4 @@
-"""Notebook 10: LaplaceNet, its encoder pretrained or not."""
+"""Notebook 09: LaplaceNet, its encoder pretrained or not."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Cell(NamedTuple):
 
 
 class SemiSupervised(Comparison):
-    """Notebook 10: LaplaceNet with few labels, its encoder pretrained by different methods.
+    """Notebook 09: LaplaceNet with few labels, its encoder pretrained by different methods.
 
     The label split, the pretraining, the class head and the batches of a replicate share one seed.
     Every encoder is E(x0, t), as in the released code.
@@ -74,8 +74,8 @@ class SemiSupervised(Comparison):
         fine_tuning_steps: of LaplaceNet.
     """
 
-    notebook = "10_semi_supervised"
-    writes = (notebook, "10_label_splits")
+    notebook = "09_semi_supervised"
+    writes = (notebook, "09_label_splits")
     shows_one = False
     n_images: Annotated[int, Field(ge=1, le=10**9)] | None = None
     n_labels: str | int | None = None

@@ -1,4 +1,4 @@
-"""Figures of notebooks 06 to 09; style and colours as in ``plotting``."""
+"""Figures of notebooks 05 to 08; style and colours as in ``style``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from drlcore.paper.plots.plotting import CLASS_MAP, METRIC_LABELS, SDE_COLOURS
+from drlcore.paper.plots.style import CLASS_MAP, METRIC_LABELS, SDE_COLOURS
 
 # Order and colour of the methods in every figure.
 METHOD_COLOURS = {

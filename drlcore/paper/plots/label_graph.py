@@ -1,4 +1,4 @@
-"""The picture of label spreading; style and colours as in ``plotting``."""
+"""The picture of label spreading; style and colours as in ``style``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from drlcore.paper.plots.plotting import CLASS_MAP
+from drlcore.paper.plots.style import CLASS_MAP
 
 GIVEN_NOT = "0.85"  # colour of a node without a label
 

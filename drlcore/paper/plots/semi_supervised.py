@@ -1,4 +1,4 @@
-"""Figures of notebook 10; style and colours as in ``plotting`` and ``comparison_plots``."""
+"""Figures of notebook 09; style and colours as in ``style`` and ``comparison``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def accuracy_by_labels(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
     are standard deviations over label splits.
 
     Args:
-        table: the result table of notebook 10, of one data set.
+        table: the result table of notebook 09, of one data set.
         published: as ``paper_tables.published_table_1``.
     """
     ours = main_grid(_of_one_dataset(table))
@@ -88,7 +88,7 @@ def gain_by_labels(table: pd.DataFrame) -> Figure:
     One panel for full compute without mixup, one with, and one for each smaller compute.
 
     Args:
-        table: the result table of notebook 10, of one data set.
+        table: the result table of notebook 09, of one data set.
     """
     found = gains(_of_one_dataset(table))
     found = found[(found.encoder_time == "learned") & (found.pretrained_on == "all")]
@@ -136,7 +136,7 @@ def pretraining_questions(table: pd.DataFrame) -> Figure:
     A row of panels for each number of labels at which any of it was varied; a panel shows what was.
 
     Args:
-        table: the result table of notebook 10, of one data set.
+        table: the result table of notebook 09, of one data set.
     """
     rows = accuracies(_of_one_dataset(table))
     rows = rows[(rows.compute == 1) & rows.method.isin(["none", "drl"])]

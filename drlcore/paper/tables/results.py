@@ -175,7 +175,7 @@ def of_usage(run: RunParameters, used: pd.DataFrame) -> pd.DataFrame:
     ``loss_own``, ``loss_shuffled``, ``loss_constant``, ``loss_interpolated``, ``loss_same_class``,
     ``loss_same_<factor>``, the losses; ``worth``, ``kept_class``, ``kept_<factor>``, what follows
     from them, see ``paid_for``: ``kept_`` rows are left out where z is worth too little to share.
-    Factors of MNIST are those of ``drlcore.data.factors`` (``ink``, ...), of the toy set ``coarse``,
+    Factors of MNIST are those of ``data.factors`` (``ink``, ...), of the toy set ``coarse``,
     ``middle``, ``fine``. A model without a code has ``loss_own`` alone.
     """
     losses = used[used.z == "own"] if run.method == "dsm" else used

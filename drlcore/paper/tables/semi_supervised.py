@@ -1,4 +1,4 @@
-"""Tables of notebook 10: LaplaceNet by pretraining, mixup, number of labels and compute."""
+"""Tables of notebook 09: LaplaceNet by pretraining, mixup, number of labels and compute."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def paired_accuracies(table: pd.DataFrame, baseline: str = "none") -> pd.DataFra
     out.
 
     Args:
-        table: the result table of notebook 10.
+        table: the result table of notebook 09.
         baseline: a method.
 
     Returns:
@@ -187,7 +187,7 @@ def accuracy_table(table: pd.DataFrame, published: pd.DataFrame | None = None) -
     """Table 1 from our numbers: test accuracy in %, 'mean (sd)' over label splits.
 
     Args:
-        table: the result table of notebook 10; its main grid is shown.
+        table: the result table of notebook 09; its main grid is shown.
         published: as ``paper_tables.published_table_1``. Its numbers stand beside ours in columns
             of their own, where it has the data set and the number of labels.
 

@@ -1,0 +1,213 @@
+"""Figures of notebook 04: the noise dial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+
+from drlcore.paper.plots.style import (
+    CLASS_MAP,
+    FACTOR_COLOURS,
+    METRIC_LABELS,
+    show_image,
+    sigma_colour,
+    tile,
+)
+
+# The headline says what its numbers are.
+DIAL_LABELS = {
+    "knn_accuracy": "class accuracy, by the nearest codes",
+    "ink_r2": "ink R²: share told of the variance of total ink",
+    "worth": "worth: share of the loss saved by the right code",
+    "kept_class": "share of the worth kept by the class alone",
+    "kept_ink": "share of the worth kept by the ink alone",
+}
+
+DIAL_COLOURS = {"knn_accuracy": "C0", "ink_r2": "C3"}
+
+PAID_COLOURS = {"worth": "0.2", "kept_class": "C0", "kept_ink": "C3"}
+
+
+def dial_figure(table: pd.DataFrame) -> Figure:
+    """What can be read from the code, what the loss pays for, and what ranges of noise teach.
+
+    Left: class accuracy and ink R² against the single level trained at; dashed, an untrained
+    encoder. Middle: what the code is worth to the score network, and the share of that which is
+    kept when only the class, or only the ink, of the code is right (see ``paid_for``); no point
+    where it is worth too little to share. Right: as left, trained on ranges. Bands and bars are
+    one standard deviation over seeds.
+
+    Args:
+        table: tidy results of every dial run, test probes and usage, and of the untrained encoder
+            (method ``random``), with a column ``range`` that names the noise.
+    """
+    figure, (left, middle, right) = plt.subplots(
+        1, 3, figsize=(10.2, 4.0), sharey=True, gridspec_kw={"width_ratios": [1.5, 1.5, 1.15]}
+    )
+    trained = table[table.method != "random"]
+    single, ranges = (trained[(trained.t_sampler == "single") == one] for one in (True, False))
+    probed = single[single.split == "test"]
+    _lines_over_sigma(left, probed, DIAL_COLOURS, DIAL_LABELS)
+    _lines_over_sigma(middle, single, PAID_COLOURS, DIAL_LABELS)
+    for ax in (left, right):
+        _untrained(ax, table[table.method == "random"])
+    left.set(title="what can be read from the code", ylabel="1 is perfect, 0 is nothing")
+    middle.set(title="what the loss pays the code for")
+    names = list(dict.fromkeys(ranges.range))
+    for metric, colour in DIAL_COLOURS.items():
+        rows = _over_seeds(ranges[ranges.metric == metric], "range").loc[names]
+        right.errorbar(
+            np.arange(len(names)), rows["mean"], rows["std"], fmt="o", color=colour, capsize=3
+        )
+    right.set_xticks(
+        range(len(names)), [n.replace(", σ in ", "\nσ in\n") for n in names], fontsize=6
+    )
+    right.set(title="read, trained on a range", xlim=(-0.5, len(names) - 0.5))
+    for ax in (left, middle):
+        ax.set_xlabel("σ trained at (noise added to pixels in [-1, 1])")
+        _sigma_strip(ax)
+        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.2))
+    return figure
+
+
+def dial_factors(single: pd.DataFrame) -> Figure:
+    """R² of every measured factor, and class accuracy, against the level trained at.
+
+    Below, what the code is paid for: the share of its worth kept when only that factor is right.
+
+    Args:
+        single: tidy results of the runs at a single level, test probes and usage.
+    """
+    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.0), sharex=True, sharey="row")
+    fine = {"ink": "C3", "thickness": "C1"}
+    layout = {"class": "C0", "slant": "C2", "width": "C4", "height": "C5"}
+    read = single[single.split == "test"]
+    for (above, below), colours in zip(axes.T, (fine, layout), strict=True):
+        probes = {f"{f}_r2" if f != "class" else "knn_accuracy": c for f, c in colours.items()}
+        _lines_over_sigma(above, read, probes, METRIC_LABELS)
+        _lines_over_sigma(below, single, {f"kept_{f}": c for f, c in colours.items()}, {})
+        below.set_xlabel("σ trained at")
+        above.legend()
+    axes[0, 0].set(title="stroke", ylabel="read from the code")
+    axes[0, 1].set(title="class and layout")
+    axes[1, 0].set(ylabel="share of the worth kept by it alone")
+    return figure
+
+
+def _over_seeds(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Mean and standard deviation (0 for one seed) of ``value``, for each ``by``."""
+    return rows.groupby(by, sort=by == "sigma_max").value.agg(["mean", "std"]).fillna(0)
+
+
+def _lines_over_sigma(
+    ax: Axes, table: pd.DataFrame, colours: Mapping[str, str], labels: Mapping[str, str]
+) -> None:
+    """Mean over seeds and a band of one standard deviation; a gap where a level has no value."""
+    levels = np.unique(table.sigma_max)
+    for metric, colour in colours.items():
+        rows = _over_seeds(table[table.metric == metric], "sigma_max").reindex(levels)
+        low, high = rows["mean"] - rows["std"], rows["mean"] + rows["std"]
+        ax.plot(levels, rows["mean"], color=colour, marker="o", label=labels.get(metric))
+        ax.fill_between(levels, low, high, color=colour, alpha=0.2, lw=0)
+    for end in (0, 1):
+        ax.axhline(end, color="0.9", lw=0.8, zorder=0)
+    ax.set_xscale("log")
+
+
+def _untrained(ax: Axes, control: pd.DataFrame) -> None:
+    """What an untrained encoder's code tells: dashed, with a band over seeds."""
+    test = control[control.split == "test"]
+    for metric, colour in DIAL_COLOURS.items():
+        value = test[test.metric == metric].value
+        mean, spread = value.mean(), value.std() if len(value) > 1 else 0.0
+        label = f"the same of an untrained encoder: {mean:.2f}"
+        ax.axhline(mean, color=colour, ls="--", lw=1, label=label)
+        ax.axhspan(mean - spread, mean + spread, color=colour, alpha=0.12, lw=0)
+
+
+def _sigma_strip(ax: Axes) -> None:
+    """The colours of sigma along the x axis."""
+    edges = np.geomspace(*ax.get_xlim(), 100)
+    for low, high in pairwise(edges):
+        ax.axvspan(low, high, ymax=0.025, color=sigma_colour(low), lw=0)
+    ax.set_xlim(edges[0], edges[-1])
+
+
+def dial_codes(clouds: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
+    """Test codes of one run for each noise level, first two coordinates, coloured by class.
+
+    A code of one dimension is drawn against the class.
+    """
+    columns = min(5, len(clouds))
+    rows = -(-len(clouds) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(1.6 * columns + 0.6, 1.7 * rows), squeeze=False
+    )
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, (title, codes) in zip(axes.flat, clouds.items(), strict=False):
+        low, high = np.quantile(codes[:, :2], [0.005, 0.995], axis=0)
+        pad = 0.02 * (high - low) + 1e-6
+        points = ax.scatter(
+            codes[:, 0], codes[:, 1], c=labels, cmap=CLASS_MAP, s=0.6, alpha=0.5, lw=0,
+            vmin=-0.5, vmax=9.5, rasterized=True,
+        )  # fmt: skip
+        (x_low, y_low), (x_high, y_high) = low - pad, high + pad
+        ax.set(title=title, xlim=(x_low, x_high), ylim=(y_low, y_high))
+    _class_bar(points, axes, labels)
+    return figure
+
+
+def _class_bar(points: PathCollection, ax: Axes | np.ndarray, labels: np.ndarray) -> None:
+    """Which colour is which class."""
+    classes = np.unique(labels)
+    bar = plt.colorbar(points, ax=ax, ticks=classes, pad=0.01, label="class")
+    if bar.solids is not None:
+        bar.solids.set_alpha(1)
+    bar.ax.set_ylim(classes[0] - 0.5, classes[-1] + 0.5)
+
+
+def dial_samples(drawn: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Clean images, and under each three samples of its code for each noise level."""
+    clean = next(iter(drawn.values()))["clean"]
+    figure, axes = plt.subplots(
+        len(drawn) + 1, 1, figsize=(0.5 * len(clean) + 1.0, 0.5 + 1.55 * len(drawn)),
+        height_ratios=[1, *[3] * len(drawn)],
+    )  # fmt: skip
+    sheets = {"clean": clean[:, None]} | {k: v["images"] for k, v in drawn.items()}
+    for ax, (label, images) in zip(axes, sheets.items(), strict=True):
+        by_sample = images.swapaxes(0, 1).reshape(-1, *clean.shape[1:])
+        show_image(ax, tile(by_sample, len(clean)))
+        ax.text(-0.02, 0.5, label, transform=ax.transAxes, ha="right", va="center", fontsize=8)
+    return figure
+
+
+def toy_dial(table: pd.DataFrame, gains: pd.DataFrame, price: float) -> Figure:
+    """Accuracy of each factor from the code (solid) and its gain (dashed) by noise level."""
+    figure, axes = plt.subplots(1, 3, figsize=(7.6, 2.5), sharey=True)
+    for ax, factor in zip(axes, FACTOR_COLOURS, strict=True):
+        colour = FACTOR_COLOURS[factor]
+        rows = table[table.metric == f"{factor}_accuracy"]
+        sns.lineplot(rows, x="sigma_max", y="value", ax=ax, color=colour, marker="o", errorbar="sd")
+        theory = gains[gains.factor == factor]
+        ax.plot(theory.sigma, theory.gain, color=colour, ls="--", lw=1)
+        pays = theory.sigma[theory.gain > price]
+        if len(pays):
+            ax.axvspan(pays.min(), pays.max(), color=colour, alpha=0.15, lw=0)
+        ax.axhline(1 / 3, color="0.7", lw=0.8, zorder=0)
+        ax.set(
+            xscale="log",
+            xlabel="σ trained on",
+            ylabel="accuracy from z",
+            title=factor,
+            ylim=(0, 1.03),
+        )
+    return figure
