@@ -3,7 +3,7 @@
     python benchmarks/label_graph.py                         # N = 10,000 and 50,000, 2 threads
     python benchmarks/label_graph.py --rows 5000 --threads 1
 
-``ours`` is ``laplacenet.label_graph`` of drlcore; ``plain`` is NumPy's inner products in blocks of rows,
+``ours`` is ``laplacenet.label_graph``; ``plain`` is NumPy's inner products in blocks of rows,
 argpartition, and SciPy's conjugate gradients one class after another. Features lie around 10
 centres in 128 dimensions; 10 labels a class, 50 neighbours. ``search``, ``spread`` and ``align``
 are seconds; ``peak_GB`` is the whole process's, of which ``before_GB`` was there before the first

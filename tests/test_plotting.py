@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.toy import RADII, sample_toy
-from drlcore.paper.plots import codes, dial, style, theory
+from drlcore.paper.plots import dial, latent_space, style, theory
 
 SIGMAS = [0.1, 1.0, 10.0]
 
@@ -129,7 +129,7 @@ def test_latent_spaces_show_the_grid_upright_and_every_code():
         "images": images(9), "z1": np.array([-1.0, 0, 1], np.float32),
         "z2": np.array([5.0, 6, 7], np.float32),
     }  # fmt: skip
-    figure = codes.latent_spaces({"DRL": (grid, codes), "VDRL": (grid, 2 * codes)}, labels)
+    figure = latent_space.latent_spaces({"DRL": (grid, codes), "VDRL": (grid, 2 * codes)}, labels)
     left, right = figure.axes[0], figure.axes[1]
     np.testing.assert_array_equal(shown(left), style.tile(grid["images"], 3)[0])
     assert left.images[0].origin == "upper"
@@ -148,7 +148,7 @@ def test_scatter_leaves_outliers_outside_and_gives_classes_their_colour():
     codes[0] = 1e3
     _, axes = plt.subplots(1, 2)
     for ax, labels in zip(axes, (np.arange(1000) % 10, np.repeat([2, 7], 500)), strict=True):
-        codes.code_scatter(ax, codes, labels, "t")
+        latent_space.code_scatter(ax, codes, labels, "t")
         assert ax.get_xlim()[1] < 10 and ax.get_ylim()[1] < 10
         inside = (codes[:, 0] > ax.get_xlim()[0]) & (codes[:, 0] < ax.get_xlim()[1])
         assert inside.mean() > 0.98
@@ -294,7 +294,7 @@ def test_swap_sheet_has_clean_images_above_and_noisy_ones_to_the_left():
         "clean": clean, "noisy": noisy.reshape(2, 2, 1, 4, 4),
         "images": swapped.reshape(2, 2, 2, 1, 4, 4), "sigmas": np.array([0.5, 2.0]),
     }  # fmt: skip
-    axes = codes.swap_sheets({"DRL": sheet}).axes
+    axes = latent_space.swap_sheets({"DRL": sheet}).axes
     assert [ax.get_title() for ax in axes] == ["DRL, from σ = 0.5", "DRL, from σ = 2"]
     for level, ax in enumerate(axes):
         cells = shown(ax).reshape(3, 4, 3, 4).transpose(0, 2, 1, 3) * 255
@@ -315,7 +315,7 @@ def test_same_code_sheets_show_source_samples_and_mean_diversity():
         }
         for d in (2, 8)
     }
-    axes = codes.same_code_sheets(sheets).axes
+    axes = latent_space.same_code_sheets(sheets).axes
     np.testing.assert_allclose(shown(axes[0]), images(1)[0, 0] / 255)
     for ax, (d, sheet) in zip(axes[1:], sheets.items(), strict=True):
         assert ax.get_title() == f"dim {d}: {1.5 * d:.2f}"
@@ -338,7 +338,7 @@ def test_code_usage_draws_losses_over_seeds_and_their_ratio_to_the_same_seeds_no
         "constant": [[0.3, 0.3], [0.3, 0.3], [0.5, 0.5]],
     }
     none = np.array([[0.5, 0.1], [0.5, 0.2], [1.0, 0.5]])
-    figure = codes.code_usage(usage_rows(losses), usage_rows({"own": none}))
+    figure = latent_space.code_usage(usage_rows(losses), usage_rows({"own": none}))
     left, right = figure.axes
     for k, (name, values) in enumerate({"no": none, **losses}.items()):
         assert line(left, k)[0] == SIGMAS
@@ -457,7 +457,7 @@ SHEET = {
 }
 FIGURES: dict[str, Callable[[], Figure]] = {
     "image_rows": lambda: style.image_rows({"a": images(2)}),
-    "latent_spaces": lambda: codes.latent_spaces(
+    "latent_spaces": lambda: latent_space.latent_spaces(
         {"a": ({"images": images(4), "z1": np.arange(2), "z2": np.arange(2)},
                np.random.default_rng(0).normal(size=(20, 2)))}, np.arange(20) % 10
     ),
@@ -467,11 +467,11 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "dial_samples": lambda: dial.dial_samples(
         {"a": {"clean": images(2), "images": images(6).reshape(2, 3, 1, 4, 4)}}
     ),
-    "swap_sheets": lambda: codes.swap_sheets({"a": {**SHEET, "sigmas": np.array([1.0])}}),
-    "same_code_sheets": lambda: codes.same_code_sheets(
+    "swap_sheets": lambda: latent_space.swap_sheets({"a": {**SHEET, "sigmas": np.array([1.0])}}),
+    "same_code_sheets": lambda: latent_space.same_code_sheets(
         {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
     ),
-    "code_usage": lambda: codes.code_usage(
+    "code_usage": lambda: latent_space.code_usage(
         usage_rows({name: [[1.0]] * 3 for name in ("own", "shuffled", "constant")}),
         usage_rows({"own": [[1.0]] * 3}),
     ),
@@ -491,7 +491,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 def test_every_figure_function_is_listed():
     returning = {
         name
-        for module in (style, codes, dial, theory)
+        for module in (style, latent_space, dial, theory)
         for name, function in vars(module).items()
         if getattr(function, "__module__", "") == module.__name__
         and getattr(function, "__annotations__", {}).get("return") == "Figure"

@@ -196,10 +196,10 @@ def test_an_interrupted_run_keeps_what_batch_norm_has_seen(
 
 CHILD = """
 import sys, torch
-from drlcore import training
+from drlcore.training import loop
 from drlcore.training.run import RunParameters
 from drlcore.training.store import load_or_train
-training.train.__kwdefaults__["checkpoint_seconds"] = 0.1
+loop.train.__kwdefaults__["checkpoint_seconds"] = 0.1
 load_or_train(RunParameters.from_json(sys.argv[1]), progress=False, device="cpu")
 """
 

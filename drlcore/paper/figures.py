@@ -192,7 +192,7 @@ def _imported_plots(code: str) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    plots = (re.match(r"drlcore\.paper\.plots\.([a-z_]+)", name) for name in names)
+    plots = (re.match(r"drlcore\.paper\.plots\.([a-z]\w*)", name) for name in names)
     found = {match[1] for match in plots if match}
     return {
         name for name in found if Path(__file__).with_name("plots").joinpath(f"{name}.py").is_file()
