@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from drlcore.parameters import Registry
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,24 @@ class CodeHead(nn.Module):
 class Encoder(nn.Module):
     """What all encoders share: a code is a head's reading of features.
 
+    A new one is a subclass with ConvEncoder's arguments and a line ``ENCODERS[name] = Subclass``.
+
     Attributes:
+        images_only: whether it takes images alone, of shape (C, H, W).
+        batch_norm: whether it compares the images of a batch.
+        large: whether it is of the paper's size; an autoencoder's decoder is then too.
+        revision: counts the changes in what it trains to, so that weights of the old one are not
+            taken for the new one's: part of the key of every run that uses it.
         n_features: width of the features.
         head: reads the code from them; None where the features are the code.
 
     Shape: x0 (B, C, H, W), embedding (B, embedding_dim) -> features (B, n_features).
     """
 
+    images_only: ClassVar[bool] = True
+    batch_norm: ClassVar[bool] = False
+    large: ClassVar[bool] = False
+    revision: ClassVar[int] = 0
     n_features: int
     head: CodeHead | None
 
@@ -88,6 +102,11 @@ class ConvEncoder(Encoder):
         probabilistic: VDRL's Gaussian head instead of a point.
         embedding_dim: width of the time embedding for E(x0, t); None for E(x0).
         channels: width of the first convolution, doubled twice.
+
+    Example:
+        >>> encoder = ConvEncoder((1, 28, 28), latent_dim=2)
+        >>> encoder(torch.zeros(5, 1, 28, 28)).mean.shape
+        torch.Size([5, 2])
     """
 
     def __init__(
@@ -123,6 +142,9 @@ class ConvNormEncoder(Encoder):
 
     Arguments as for ConvEncoder.
     """
+
+    batch_norm = True
+    revision = 1  # running statistics are averaged with the weights
 
     def __init__(
         self,
@@ -186,6 +208,8 @@ class MLPEncoder(Encoder):
     Arguments as for ConvEncoder.
     """
 
+    images_only = False
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -230,3 +254,8 @@ class TimeMix(nn.Module):
 
 def _join(h: Tensor, time: nn.Module | None, embedding: Tensor | None) -> Tensor:
     return h if time is None else time(h, embedding)
+
+
+ENCODERS: Registry[type[Encoder]] = Registry(
+    "encoder", {"conv": ConvEncoder, "conv-norm": ConvNormEncoder, "mlp": MLPEncoder}
+)

@@ -10,19 +10,18 @@ their first MNIST code has our normalisation for L1, and a KL summed over the ba
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from drlcore.encoder import Code
-from drlcore.model import RepresentationModel
-
-DiffusionMethod = Literal["drl", "vdrl", "drl-mixup", "dsm", "csm"]
-BaselineMethod = Literal["ae", "vae", "simclr", "simclr-gauss", "random", "supervised"]
-Method = Literal[DiffusionMethod, BaselineMethod]
-Weighting = Literal["std2", "likelihood", "edm", "denoiser"]
+from drlcore.errors import ParameterError
+from drlcore.model import EncoderModel, RepresentationModel, with_score_network
+from drlcore.parameters import Registry
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Loss:
     Attributes:
         total: what is minimised, scalar.
         score: main term of each sample, shape (B,): the weighted score error of a diffusion, times
-            2l under ``drl-mixup``; for a baseline what ``baseline_objective`` says.
+            2l under ``drl-mixup``; for a baseline what its class says.
         penalty: lambda_z times L1 norm or KL divergence, scalar.
     """
 
@@ -41,47 +40,195 @@ class Loss:
     penalty: Tensor
 
 
-def objective(
+def drl_loss(
     model: RepresentationModel,
     x0: Tensor,
-    y: Tensor,
     t: Tensor,
     generator: torch.Generator,
-    method: Method,
-    lambda_z: float,
-    weighting: Weighting = "std2",
+    lambda_z: float = 0.0,
+    weighting: str = "std2",
+    encode: Callable[[Tensor, Tensor], Code] | None = None,
 ) -> Loss:
     """E lambda(t) ||s(xt, t, z) - grad log p_0t(xt | x0)||^2 + penalty (DRL Sec. 3).
 
-    What z is tells the methods apart: nothing (``dsm``, DRL Sec. 2.1), the one-hot label (``csm``,
-    DRL Sec. 2.2), E(x0) or E(x0, t) with an L1 penalty (``drl``), z ~ E(z | x0) with
-    KL(E(z | x0) || N(0, I)) (``vdrl``), the code of a mixed image, see ``mixed``, with an L1
-    penalty (``drl-mixup``, which weights the score error of each sample with 2l, 1 on average).
-    Encoder and score network see the same t.
+    z = E(x0) or E(x0, t), and the penalty is the L1 norm of a point (DRL), or
+    KL(E(z | x0) || N(0, I)) of a Gaussian that z is drawn from (VDRL). Encoder and score network
+    see the same t.
 
     Args:
         x0: clean samples, shape (B, ...).
-        y: labels, shape (B,), read by ``csm`` alone.
         t: times in [t_min, t_max], shape (B,).
-        generator: CPU generator; draws the noise of xt, then the mixture, then the noise of z.
+        generator: CPU generator; draws the noise of xt, then that of z.
         lambda_z: weight of the penalty, >= 0.
+        weighting: lambda(t), a name of ``WEIGHTINGS``.
+        encode: what z is, called on x0 and t; the model's own encoder if none is given.
+
+    Example:
+        >>> import torch
+        >>> from drlcore import ConvEncoder, Denoiser, NoiseRange, RepresentationModel, VESDE
+        >>> sde, shape = VESDE(NoiseRange()), (1, 28, 28)
+        >>> denoiser = Denoiser.small(shape, latent_dim=2, noise=sde.noise)
+        >>> model = RepresentationModel(sde, denoiser, ConvEncoder(shape, latent_dim=2))
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> t = sde.draw_t(8, generator)
+        >>> loss = drl_loss(model, torch.zeros(8, *shape), t, generator, lambda_z=1e-4)
+        >>> loss.total.backward()
+        >>> loss.score.shape
+        torch.Size([8])
     """
     noise = torch.randn(x0.shape, generator=generator).to(x0)
     xt = model.sde.perturb(x0, t, noise)
-    encoded, share = mixed(x0, generator) if method == "drl-mixup" else (x0, None)
-    code = code_of(model, encoded, y, t, method)
+    code = (encode or model.encode)(x0, t)
     score = score_error(model, x0, xt, t, code.sample(generator), weighting)
-    if share is not None:
-        score = 2 * share * score
-    penalty = lambda_z * (l1(code) if method in ("drl", "drl-mixup") else kl(code)).mean()
+    penalty = lambda_z * (l1(code) if code.logvar is None else kl(code)).mean()
     return Loss(score.mean() + penalty, score, penalty)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the loss of a training step is computed from.
+
+    Attributes:
+        x0: clean samples, shape (B, ...).
+        y: labels, shape (B,), integers; few methods read them.
+        t: times in [t_min, t_max], shape (B,).
+        generator: CPU generator of all that is drawn.
+        lambda_z: weight of the penalty on z, >= 0.
+        weighting: lambda(t), a name of ``WEIGHTINGS``; read by score networks alone.
+    """
+
+    x0: Tensor
+    y: Tensor
+    t: Tensor
+    generator: torch.Generator
+    lambda_z: float = 0.0
+    weighting: str = "std2"
+
+
+class Method(ABC):
+    """What an encoder is trained by, in one object: nothing else tells methods apart.
+
+    A new one is a subclass and a line ``METHODS[name] = Subclass()``.
+
+    Attributes:
+        name: what parameters and tables call it.
+        colour: in figures; a method without one is not drawn where methods are compared.
+        encodes: whether there is a learned code.
+        denoises: whether a score network is trained.
+        gaussian: whether the code is a Gaussian instead of a point.
+        penalised: whether lambda_z weights a penalty on z.
+        trains: whether it takes steps.
+        fewest: images that a batch needs.
+        images_only: whether it needs images, of shape (C, H, W).
+    """
+
+    name: ClassVar[str]
+    colour: ClassVar[str | None] = None
+    encodes: ClassVar[bool] = True
+    denoises: ClassVar[bool] = False
+    gaussian: ClassVar[bool] = False
+    penalised: ClassVar[bool] = False
+    trains: ClassVar[bool] = True
+    fewest: ClassVar[int] = 1
+    images_only: ClassVar[bool] = False
+
+    def code_size(self, latent_dim: int, n_classes: int) -> int:
+        """Size of what stands in for z. Raises ParameterError if ``latent_dim`` cannot be it."""
+        return latent_dim
+
+    def code(self, model: EncoderModel, x0: Tensor, y: Tensor, t: Tensor) -> Code:
+        """What stands in for z: E(x0) or E(x0, t), unless a method says otherwise."""
+        return model.encode(x0, t)
+
+    @abstractmethod
+    def loss(self, model: EncoderModel, batch: Batch) -> Loss:
+        """The loss of ``batch`` for what ``training.run.build_model`` builds for the method."""
+
+
+class DRL(Method):
+    """A point code with an L1 penalty (DRL Sec. 3)."""
+
+    name, denoises, penalised = "drl", True, True
+    colour: ClassVar[str | None] = "C3"
+
+    def loss(self, model: EncoderModel, batch: Batch) -> Loss:
+        def encode(x0: Tensor, t: Tensor) -> Code:
+            return self.code(model, x0, batch.y, t)
+
+        x0, t, generator = batch.x0, batch.t, batch.generator
+        lambda_z = batch.lambda_z if self.penalised else 0.0
+        network = with_score_network(model)
+        return drl_loss(network, x0, t, generator, lambda_z, batch.weighting, encode)
+
+
+class VDRL(DRL):
+    """A Gaussian code with a KL penalty (DRL Sec. 3, VDRL)."""
+
+    name, colour, gaussian = "vdrl", "C1", True
+
+
+class DRLMixup(DRL):
+    """DRL whose encoder is shown a mixed image, see ``mixed`` (DRL appendix, mixup).
+
+    The score network still denoises x0; the score error of each sample has the weight 2l, 1 on
+    average. The mixture is drawn after the noise of xt.
+    """
+
+    name, colour = "drl-mixup", None
+
+    def loss(self, model: EncoderModel, batch: Batch) -> Loss:
+        shares = []
+
+        def encode(x0: Tensor, t: Tensor) -> Code:
+            encoded, share = mixed(x0, batch.generator)
+            shares.append(share)
+            return model.encode(encoded, t)
+
+        x0, t, generator = batch.x0, batch.t, batch.generator
+        network = with_score_network(model)
+        loss = drl_loss(network, x0, t, generator, batch.lambda_z, batch.weighting, encode)
+        score = 2 * shares[0] * loss.score
+        return Loss(score.mean() + loss.penalty, score, loss.penalty)
+
+
+class DSM(DRL):
+    """Denoising score matching: no code (DRL Sec. 2.1)."""
+
+    name, colour, encodes, penalised = "dsm", None, False, False
+
+    def code_size(self, latent_dim: int, n_classes: int) -> int:
+        return 0
+
+    def code(self, model: EncoderModel, x0: Tensor, y: Tensor, t: Tensor) -> Code:
+        return Code(x0.new_zeros(len(x0), 0))
+
+
+class CSM(DSM):
+    """Conditional score matching: the one-hot label as the code (DRL Sec. 2.2)."""
+
+    name = "csm"
+
+    def code_size(self, latent_dim: int, n_classes: int) -> int:
+        if latent_dim != n_classes:
+            raise ParameterError(
+                f"latent_dim = {latent_dim}: method 'csm' feeds the one-hot label, so latent_dim "
+                f"must be the data set's number of classes, {n_classes}"
+            )
+        return latent_dim
+
+    def code(self, model: EncoderModel, x0: Tensor, y: Tensor, t: Tensor) -> Code:
+        return Code(torch.nn.functional.one_hot(y, with_score_network(model).latent_dim).to(x0))
+
+
+METHODS: Registry[Method] = Registry(
+    "method", {m.name: m for m in (DRL(), VDRL(), DRLMixup(), DSM(), CSM())}
+)
 
 
 def mixed(x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """l x0 + (1 - l) x0[permuted] and l, shape (B,), each sample's l ~ Beta(1, 1) = U(0, 1).
 
-    What the encoder is shown under ``drl-mixup`` (DRL appendix, mixup); the score network still
-    denoises x0 itself.
+    What the encoder is shown under ``drl-mixup`` (DRL appendix, mixup).
 
     Args:
         x0: clean samples, shape (B, ...).
@@ -92,25 +239,13 @@ def mixed(x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return torch.lerp(other, x0, share.reshape(-1, *[1] * (x0.ndim - 1))), share
 
 
-def code_of(model: RepresentationModel, x0: Tensor, y: Tensor, t: Tensor, method: Method) -> Code:
-    """The extra input of the score network under ``method``; shape (B, 0) for ``dsm``.
-
-    Nothing is mixed here: under ``drl-mixup`` it is the code of ``x0`` as given.
-    """
-    if method == "dsm":
-        return Code(x0.new_zeros(len(x0), 0))
-    if method == "csm":
-        return Code(torch.nn.functional.one_hot(y, model.latent_dim).to(x0))
-    return model.encode(x0, t)
-
-
 def score_error(
     model: RepresentationModel,
     x0: Tensor,
     xt: Tensor,
     t: Tensor,
     z: Tensor,
-    weighting: Weighting = "std2",
+    weighting: str = "std2",
 ) -> Tensor:
     """lambda(t) ||s - grad log p_0t||^2 / d of each sample, shape (B,).
 
@@ -119,24 +254,32 @@ def score_error(
     """
     sigma = model.sde.sigma(t)
     error = (model.denoise(xt, t, z) - x0).flatten(1).square().mean(1) / sigma**2
-    return weight(model, t, weighting) * error
+    return WEIGHTINGS[weighting](model, t) * error
 
 
-def weight(model: RepresentationModel, t: Tensor, weighting: Weighting) -> Tensor:
-    """lambda(t) / std(t)^2, shape (B,).
+def _likelihood(model: RepresentationModel, t: Tensor) -> Tensor:
+    return (model.sde.diffusion(t) / model.sde.std(t)) ** 2
 
-    ``std2``: lambda = std^2, the paper's choice (sigma^2 for VE). ``likelihood``: lambda = g^2,
-    the maximum-likelihood weighting; a constant times ``std2`` for VE. ``edm``: unit variance of
-    the raw network's target. ``denoiser``: plain ||D - x0||^2.
-    """
-    sigma = model.sde.sigma(t)
-    if weighting == "std2":
-        return torch.ones_like(t)
-    if weighting == "likelihood":
-        return (model.sde.diffusion(t) / model.sde.std(t)) ** 2
-    if weighting == "edm":
-        return 1 + (sigma / model.denoiser.sigma_data) ** 2
-    return sigma**2
+
+def _edm(model: RepresentationModel, t: Tensor) -> Tensor:
+    return 1 + (model.sde.sigma(t) / model.denoiser.sigma_data) ** 2
+
+
+WEIGHTINGS: Registry[Callable[[RepresentationModel, Tensor], Tensor]] = Registry(
+    "weighting",
+    {
+        "std2": lambda model, t: torch.ones_like(t),
+        "likelihood": _likelihood,
+        "edm": _edm,
+        "denoiser": lambda model, t: model.sde.sigma(t) ** 2,
+    },
+)
+"""lambda(t) / std(t)^2, shape (B,), by name.
+
+``std2``: lambda = std^2, the paper's choice (sigma^2 for VE). ``likelihood``: lambda = g^2, the
+maximum-likelihood weighting; a constant times ``std2`` for VE. ``edm``: unit variance of the raw
+network's target. ``denoiser``: plain ||D - x0||^2.
+"""
 
 
 def l1(code: Code) -> Tensor:
@@ -145,11 +288,11 @@ def l1(code: Code) -> Tensor:
 
 
 def kl(code: Code) -> Tensor:
-    """KL(N(mean, exp(logvar)) || N(0, I)) in nats of each sample, shape (B,); 0 for a point.
+    """KL(N(mean, exp(logvar)) || N(0, I)) in nats of each sample, shape (B,).
 
-    A deterministic code has no density, so its divergence is not defined; methods without a
-    penalty (``dsm``, ``csm``) come here with one and pay nothing.
+    Raises:
+        ValueError: a deterministic code, which has no density.
     """
     if code.logvar is None:
-        return code.mean.new_zeros(len(code.mean))
+        raise ValueError("a deterministic code has no KL divergence")
     return 0.5 * (code.mean**2 + code.logvar.exp() - 1 - code.logvar).sum(1)

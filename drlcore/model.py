@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from drlcore.encoder import Code, Encoder
@@ -59,7 +61,11 @@ class RepresentationModel(EncoderModel):
     """
 
     def __init__(
-        self, sde: SDE, denoiser: Denoiser, encoder: Encoder | None, time_conditioned: bool
+        self,
+        sde: SDE,
+        denoiser: Denoiser,
+        encoder: Encoder | None,
+        time_conditioned: bool = False,
     ) -> None:
         super().__init__()
         self.sde, self.denoiser, self.encoder = sde, denoiser, encoder
@@ -92,7 +98,38 @@ def with_score_network(model: EncoderModel) -> RepresentationModel:
     """
     if not isinstance(model, RepresentationModel):
         raise ParameterError(
-            "this model has no score network to denoise or sample with; allowed methods: drl, "
-            "vdrl, drl-mixup, dsm, csm"
+            "this model has no score network to denoise or sample with: a baseline trained it"
         )
     return model
+
+
+@torch.no_grad()
+def encode(
+    model: EncoderModel,
+    x: Tensor,
+    sigma: float | None = None,
+    generator: torch.Generator | None = None,
+    batch_size: int = 2000,
+) -> np.ndarray:
+    """Codes of all images in ``x``, float32, shape (N, latent_dim).
+
+    Args:
+        sigma: the noise level at which a time-conditioned encoder is read; it must be given then.
+        generator: draw z ~ E(z | x0) from it; without one a probabilistic code is its mean.
+
+    Example:
+        >>> from drlcore import RunParameters, encode, load_dataset, load_or_train
+        >>> run = RunParameters(dataset="digits", steps=5, batch_size=16)
+        >>> model = load_or_train(run, progress=False)
+        >>> encode(model, load_dataset("digits").test.x).shape
+        (360, 2)
+    """
+    device = next(model.parameters()).device
+    codes = []
+    for batch in x.split(batch_size):
+        t = None
+        if sigma is not None:
+            t = model.sde.t(torch.full((len(batch),), sigma)).to(device)
+        code = model.encode(batch.to(device), t)
+        codes.append((code.mean if generator is None else code.sample(generator)).cpu())
+    return torch.cat(codes).numpy()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 from torch import Tensor
 
-from drlcore.parameters import Parameters
+from drlcore.parameters import Parameters, Registry
 
-TSampler = Literal["uniform_t", "uniform_sigma", "single", "interval", "lognormal"]
+if TYPE_CHECKING:
+    from drlcore.sde import SDE
 
 # What float32 can carry in x0 + sigma * noise: its rounding (6e-8 of values of size 1) is 6 % of
 # the noise at the lower end, where the authors' sub-VP begins, and a grey level of an 8-bit image
@@ -21,6 +24,119 @@ Sigma = Annotated[float, Field(ge=1e-6, le=1e5)]
 # Smallest sigma_max / sigma_min: below it a grid of 100 levels has equal ones in six digits, which
 # is what names and figures show of them.
 NARROWEST = 1.01
+
+
+class TSampler(Parameters, ABC):
+    """How training draws t: one class a law, its fields the law's parameters.
+
+    A new law is a subclass and a line ``T_SAMPLERS[name] = ...``.
+
+    Attributes:
+        name: what ``NoiseRange(t_sampler=...)`` calls it.
+    """
+
+    name: ClassVar[str]
+
+    def window(self, noise: NoiseRange) -> tuple[float, float]:
+        """Smallest and largest sigma it can draw: the whole range, unless it says otherwise."""
+        return noise.sigma_min, noise.sigma_max
+
+    def draw(self, sde: SDE, u: Tensor) -> Tensor:
+        """Times for ``u`` uniform in [0, 1), both of shape (n,): uniform t between the ends."""
+        low, high = sde.t(torch.tensor(sde.noise.window))
+        return low + u * (high - low)
+
+    @property
+    @abstractmethod
+    def law(self) -> str:
+        """The law in a few words, for captions."""
+
+
+class UniformT(TSampler):
+    """Uniform in the SDE's clock; log-uniform in sigma for VE."""
+
+    name = "uniform_t"
+
+    @property
+    def law(self) -> str:
+        return "uniform t"
+
+
+class UniformSigma(TSampler):
+    """Uniform in sigma, the paper's high-noise focus (DRL Sec. 4)."""
+
+    name = "uniform_sigma"
+
+    def draw(self, sde: SDE, u: Tensor) -> Tensor:
+        low, high = sde.noise.window
+        return sde.t(low + u * (high - low))
+
+    @property
+    def law(self) -> str:
+        return "uniform σ"
+
+
+class Single(TSampler):
+    """Always ``sigma``."""
+
+    name = "single"
+    sigma: float
+
+    def window(self, noise: NoiseRange) -> tuple[float, float]:
+        return self.sigma, self.sigma
+
+    @property
+    def law(self) -> str:
+        return f"σ = {self.sigma:g}"
+
+
+class Interval(TSampler):
+    """Uniform in t between ``sigma_low`` and ``sigma_high``."""
+
+    name = "interval"
+    sigma_low: float
+    sigma_high: float
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if self.sigma_low >= self.sigma_high:
+            raise ValueError(f"sigma_low = {self.sigma_low} must be below sigma_high")
+        return self
+
+    def window(self, noise: NoiseRange) -> tuple[float, float]:
+        return self.sigma_low, self.sigma_high
+
+    @property
+    def law(self) -> str:
+        return "uniform t"
+
+
+class LogNormal(TSampler):
+    """log sigma ~ N(log_mean, log_std^2), cut to the range (Karras et al. 2022, EDM)."""
+
+    name = "lognormal"
+    log_mean: float
+    log_std: float = Field(gt=0)
+
+    def draw(self, sde: SDE, u: Tensor) -> Tensor:
+        low, high = sde.noise.window
+        # In float64: a window in the law's tail spans few float32 values of the cdf.
+        window = torch.tensor([low, high], dtype=torch.float64).log()
+        cdf = torch.special.ndtr((window - self.log_mean) / self.log_std)
+        normal = torch.special.ndtri(cdf[0] + u.double() * (cdf[1] - cdf[0]))
+        sigma = torch.exp(self.log_mean + self.log_std * normal).clamp(low, high)
+        return sde.t(sigma).float()
+
+    @property
+    def law(self) -> str:
+        return f"log σ ~ N({self.log_mean}, {self.log_std}²)"
+
+
+T_SAMPLERS: Registry[type[TSampler]] = Registry(
+    "t_sampler", {kind.name: kind for kind in (UniformT, UniformSigma, Single, Interval, LogNormal)}
+)
+# In the JSON of every run, None where the t-sampler has none: keys of stored runs depend on it.
+_FIELDS = ("sigma", "sigma_low", "sigma_high", "log_mean", "log_std")
 
 
 class NoiseRange(Parameters):
@@ -43,28 +159,42 @@ class NoiseRange(Parameters):
     Attributes:
         sigma_min: smallest noise of the SDE, 1e-6 or more. The paper: 0.01.
         sigma_max: largest noise of the SDE, at least 1.01 sigma_min, 1e5 or less. The paper: 50.
-        t_sampler: how training draws t:
-            ``uniform_t`` uniform in the SDE's clock (log-uniform in sigma for VE);
-            ``uniform_sigma`` uniform in sigma, the paper's high-noise focus;
-            ``single`` always ``sigma``;
-            ``interval`` uniform in t between ``sigma_low`` and ``sigma_high``;
-            ``lognormal`` log sigma ~ N(log_mean, log_std^2), cut to the range (EDM).
-        sigma: the level of ``single``.
-        sigma_low, sigma_high: the ends of ``interval``.
-        log_mean, log_std: the law of ``lognormal``.
+        t_sampler: how training draws t. Given by its name, with its fields beside it, as in JSON:
+            ``NoiseRange(t_sampler="single", sigma=5.0)``; or as a TSampler.
 
     Raises:
-        ParameterError: an impossible range, or a field that does not belong to the t-sampler.
+        ParameterError: an impossible range, an unknown t-sampler, or fields that are not its.
+
+    Example:
+        >>> high = NoiseRange(sigma_max=50.0).interval(5.0, 50.0)
+        >>> high.label, high.window
+        ('uniform t, σ in [5, 50]', (5.0, 50.0))
     """
 
     sigma_min: Sigma = 0.01
     sigma_max: Sigma = 50.0
-    t_sampler: TSampler = "uniform_t"
-    sigma: float | None = None
-    sigma_low: float | None = None
-    sigma_high: float | None = None
-    log_mean: float | None = None
-    log_std: float | None = Field(default=None, gt=0)
+    t_sampler: TSampler = UniformT()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _t_sampler_with_its_fields(cls, values: Any) -> Any:
+        name = values.get("t_sampler", "uniform_t") if isinstance(values, Mapping) else None
+        if not isinstance(name, str):
+            return values
+        kind = T_SAMPLERS[name]
+        fields = {field for other in T_SAMPLERS.values() for field in other.model_fields}
+        given = {k: v for k, v in values.items() if k in fields and v is not None}
+        if odd := sorted(set(given) ^ set(kind.model_fields)):
+            needs = ", ".join(kind.model_fields) or "none of these"
+            raise ValueError(f"{odd[0]} = {given.get(odd[0])}: t_sampler {name!r} takes {needs}")
+        others = {k: v for k, v in values.items() if k not in fields}
+        return {**others, "t_sampler": kind(**given)}
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        ends = {"sigma_min": self.sigma_min, "sigma_max": self.sigma_max}
+        fields = {**dict.fromkeys(_FIELDS), **self.t_sampler.model_dump()}
+        return {**ends, "t_sampler": self.t_sampler.name, **fields}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -73,69 +203,36 @@ class NoiseRange(Parameters):
                 f"sigma_min = {self.sigma_min:.9g} must be below sigma_max = {self.sigma_max:.9g}, "
                 f"by {NARROWEST - 1:.0%} or more"
             )
-        wanted = {
-            "single": {"sigma"},
-            "interval": {"sigma_low", "sigma_high"},
-            "lognormal": {"log_mean", "log_std"},
-        }.get(self.t_sampler, set())
-        for name in ("sigma", "sigma_low", "sigma_high", "log_mean", "log_std"):
-            value = getattr(self, name)
-            if (value is not None) != (name in wanted):
-                needs = ", ".join(sorted(wanted)) or "none of these"
-                raise ValueError(f"{name} = {value}: t_sampler {self.t_sampler!r} takes {needs}")
-        for name in ("sigma", "sigma_low", "sigma_high"):
-            value = getattr(self, name)
-            if value is not None and not self.sigma_min <= value <= self.sigma_max:
+        for value in self.window:
+            if not self.sigma_min <= value <= self.sigma_max:
                 raise ValueError(
-                    f"{name} = {value:g} lies outside [sigma_min, sigma_max] = "
-                    f"[{self.sigma_min:g}, {self.sigma_max:g}]"
+                    f"sigma = {value:g} of t_sampler {self.t_sampler.name!r} lies outside "
+                    f"[sigma_min, sigma_max] = [{self.sigma_min:g}, {self.sigma_max:g}]"
                 )
-        if self.t_sampler == "interval" and self.window[0] >= self.window[1]:
-            raise ValueError(f"sigma_low = {self.sigma_low} must be below sigma_high")
         return self
 
     def single(self, sigma: float) -> NoiseRange:
         """This range, training at ``sigma`` only."""
-        return NoiseRange(
-            sigma_min=self.sigma_min, sigma_max=self.sigma_max, t_sampler="single", sigma=sigma
-        )
+        return self.updated(t_sampler=Single(sigma=sigma))
 
     def interval(self, sigma_low: float, sigma_high: float) -> NoiseRange:
         """This range, training between ``sigma_low`` and ``sigma_high`` only."""
-        return NoiseRange(
-            sigma_min=self.sigma_min,
-            sigma_max=self.sigma_max,
-            t_sampler="interval",
-            sigma_low=sigma_low,
-            sigma_high=sigma_high,
-        )
+        return self.updated(t_sampler=Interval(sigma_low=sigma_low, sigma_high=sigma_high))
 
-    def whole(self, t_sampler: Literal["uniform_t", "uniform_sigma"] = "uniform_t") -> NoiseRange:
-        """This range, training on all of it."""
-        return NoiseRange(sigma_min=self.sigma_min, sigma_max=self.sigma_max, t_sampler=t_sampler)
+    def whole(self, t_sampler: str = "uniform_t") -> NoiseRange:
+        """This range, training on all of it: ``uniform_t`` or ``uniform_sigma``."""
+        return self.updated(t_sampler=T_SAMPLERS[t_sampler]())
 
     @property
     def window(self) -> tuple[float, float]:
         """Smallest and largest sigma that training can see; equal for ``single``."""
-        if self.t_sampler == "single":
-            assert self.sigma is not None
-            return self.sigma, self.sigma
-        if self.t_sampler == "interval":
-            assert self.sigma_low is not None and self.sigma_high is not None
-            return self.sigma_low, self.sigma_high
-        return self.sigma_min, self.sigma_max
+        return self.t_sampler.window(self)
 
     @property
     def label(self) -> str:
         """Short text for captions and legends."""
         low, high = self.window
-        if self.t_sampler == "single":
-            return f"σ = {low:g}"
-        law = {
-            "uniform_sigma": "uniform σ",
-            "lognormal": f"log σ ~ N({self.log_mean}, {self.log_std}²)",
-        }.get(self.t_sampler, "uniform t")
-        return f"{law}, σ in [{low:g}, {high:g}]"
+        return self.t_sampler.law + ("" if low == high else f", σ in [{low:g}, {high:g}]")
 
     def grid(self, n: int) -> list[float]:
         """``n`` levels from sigma_min to sigma_max, evenly spaced in log sigma.

@@ -1,15 +1,40 @@
-"""Validated parameters: strict types, no unknown names, one clear error line."""
+"""Validated parameters: strict types, no unknown names, one clear error line; parts by name."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from drlcore.errors import ParameterError
+
+Part = TypeVar("Part")
+
+
+class Registry(dict[str, Part]):
+    """Parts by the name that parameters call them; open: ``ENCODERS["mine"] = MyEncoder``.
+
+    Args:
+        kind: what they are, for messages.
+
+    Raises:
+        ParameterError: when a name that is not registered is asked for; it lists those that are.
+    """
+
+    def __init__(self, kind: str, parts: Mapping[str, Part] | None = None) -> None:
+        super().__init__(parts or {})
+        self.kind = kind
+
+    def __missing__(self, name: object) -> Part:  # noqa: D105
+        known = ", ".join(self)
+        raise ParameterError(f"unknown {self.kind} {name!r}; known are: {known}")
+
+    def known(self, name: str) -> str:
+        """``name``, if it is registered."""
+        return name if self[name] is not None else name
 
 
 class Parameters(BaseModel):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drlcore.encoder import FourierFeatures
-from drlcore.time_embedding import TimeEmbedding
+from drlcore.noise_range import NoiseRange
+from drlcore.parameters import Registry
+from drlcore.time_embedding import TimeEmbedding, TimeEmbeddingKind
 
 
 class Denoiser(nn.Module):
@@ -46,6 +49,33 @@ class Denoiser(nn.Module):
         self.network, self.embedding, self.pixelwise = network, embedding, pixelwise
         self.sigma_data, self.latent_dim = sigma_data, latent_dim
 
+    @classmethod
+    def build(
+        cls,
+        shape: tuple[int, ...],
+        latent_dim: int,
+        noise: NoiseRange,
+        network: str = "mlp-pixelwise",
+        width: int = 128,
+        time_embedding: TimeEmbeddingKind = "log_sigma",
+        sigma_data: float = 0.5,
+    ) -> Self:
+        """A denoiser of samples of ``shape`` around a network of ``SCORE_NETWORKS``.
+
+        Example:
+            >>> denoiser = Denoiser.build((1, 28, 28), latent_dim=2, noise=NoiseRange())
+            >>> x, sigma, z = torch.zeros(5, 1, 28, 28), torch.ones(5), torch.zeros(5, 2)
+            >>> denoiser(x, sigma, z).shape
+            torch.Size([5, 1, 28, 28])
+        """
+        kind, embedding = SCORE_NETWORKS[network], TimeEmbedding(noise, time_embedding)
+        pixelwise = None
+        if kind.pixelwise:
+            pixelwise = PixelwisePath(latent_dim, embedding.dim, kind.reads_context)
+        options = {"width": width} if kind.has_width else {}
+        raw = kind(shape, latent_dim, embedding.dim, **options)
+        return cls(raw, embedding, sigma_data, latent_dim, pixelwise)
+
     def forward(self, x: Tensor, sigma: Tensor, z: Tensor) -> Tensor:
         s = sigma.reshape(-1, *[1] * (x.ndim - 1))
         total = torch.sqrt(s**2 + self.sigma_data**2)
@@ -55,6 +85,30 @@ class Denoiser(nn.Module):
             raw, context = raw.chunk(2, dim=1) if self.pixelwise.reads_context else (raw, None)
             raw = raw + self.pixelwise(x, sigma, embedding, z, context)
         return (self.sigma_data / total) ** 2 * x + s * self.sigma_data / total * raw
+
+
+class ScoreNetwork(nn.Module):
+    """What all raw networks share; they are called as ``network(x, embedding, z)``.
+
+    A new one is a subclass built from (shape, latent_dim, embedding_dim) and a line
+    ``SCORE_NETWORKS[name] = Subclass``.
+
+    Attributes:
+        images_only: whether it takes images alone, of shape (C, H, W).
+        has_width: whether it is built with a ``width`` too.
+        pixelwise: whether a PixelwisePath is added to it.
+        reads_context: whether it returns that path's context too, after F.
+        revision: see ``Encoder.revision``.
+
+    Shape: x (B, C, ...), embedding (B, embedding_dim), z (B, latent_dim) -> (B, C, ...), or
+    (B, 2C, ...) with a context.
+    """
+
+    images_only: ClassVar[bool] = True
+    has_width: ClassVar[bool] = False
+    pixelwise: ClassVar[bool] = False
+    reads_context: ClassVar[bool] = False
+    revision: ClassVar[int] = 0
 
 
 class PixelwisePath(nn.Module):
@@ -107,7 +161,7 @@ class PixelwisePath(nn.Module):
         return torch.bmm(height[:, None], torch.tanh(logits)).view_as(x)
 
 
-class MLPScoreNetwork(nn.Module):
+class MLPScoreNetwork(ScoreNetwork):
     """Residual MLP on the flattened input; sigma and z scale and shift every block (FiLM).
 
     The last layer of each block and of the network start at zero. The first step wakes the
@@ -119,11 +173,10 @@ class MLPScoreNetwork(nn.Module):
         latent_dim: size of z; 0 for none.
         embedding_dim: width of the time embedding.
         width, blocks: size of the residual trunk.
-        fourier: enter through Fourier features, for vectors with structure at several scales.
-        fields: values returned for each value of the input.
-
-    Shape: x (B, C, ...) -> (B, fields C, ...).
     """
+
+    has_width = True
+    fourier: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -132,8 +185,6 @@ class MLPScoreNetwork(nn.Module):
         embedding_dim: int,
         width: int = 256,
         blocks: int = 3,
-        fourier: bool = False,
-        fields: int = 1,
     ) -> None:
         super().__init__()
         flat, hidden = math.prod(shape), 128
@@ -149,10 +200,10 @@ class MLPScoreNetwork(nn.Module):
             if latent_dim
             else None
         )
-        self.features = FourierFeatures() if fourier else nn.Identity()
-        self.enter = nn.Linear(flat * (FourierFeatures.factor if fourier else 1), width)
+        self.features = FourierFeatures() if self.fourier else nn.Identity()
+        self.enter = nn.Linear(flat * (FourierFeatures.factor if self.fourier else 1), width)
         self.blocks = nn.ModuleList(_FiLMBlock(width, hidden) for _ in range(blocks))
-        self.leave = nn.Linear(width, fields * flat)
+        self.leave = nn.Linear(width, flat * (2 if self.reads_context else 1))
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
@@ -165,6 +216,31 @@ class MLPScoreNetwork(nn.Module):
         for block in self.blocks:
             h = block(h, condition)
         return self.leave(F.silu(h)).view(len(x), -1, *x.shape[2:])
+
+
+class FourierMLP(MLPScoreNetwork):
+    """Enters through Fourier features, for vectors with structure at several scales."""
+
+    images_only = False
+    fourier = True
+
+
+class PixelwiseMLP(MLPScoreNetwork):
+    """With a PixelwisePath beside it."""
+
+    pixelwise = True
+
+
+class ContextMLP(PixelwiseMLP):
+    """With a PixelwisePath beside it, and that path's context: where samples are drawn."""
+
+    reads_context = True
+
+
+SCORE_NETWORKS: Registry[type[ScoreNetwork]] = Registry(
+    "score_network",
+    {"mlp-fourier": FourierMLP, "mlp-pixelwise": PixelwiseMLP, "mlp-context": ContextMLP},
+)
 
 
 class _FiLMBlock(nn.Module):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from drlcore.errors import ParameterError
 from drlcore.noise_range import NoiseRange
-
-SDEName = Literal["ve", "vp", "subvp"]
+from drlcore.parameters import Registry
 
 
 class SDE(ABC):
@@ -30,7 +28,7 @@ class SDE(ABC):
         std^2 ||s - grad log p_0t||^2 = ||n - noise||^2 = ||D - x0||^2 / sigma^2.
     """
 
-    name: ClassVar[SDEName]
+    name: ClassVar[str]
 
     def __init__(self, noise: NoiseRange) -> None:
         self.noise = noise
@@ -102,21 +100,7 @@ class SDE(ABC):
 
     def draw_t(self, n: int, generator: torch.Generator) -> Tensor:
         """``n`` training times as the noise range's t-sampler says, shape (n,), on the CPU."""
-        noise = self.noise
-        u = torch.rand(n, generator=generator)
-        low, high = noise.window
-        if noise.t_sampler == "uniform_sigma":
-            return self.t(low + u * (high - low))
-        if noise.t_sampler == "lognormal":
-            assert noise.log_mean is not None and noise.log_std is not None
-            # In float64: a window in the law's tail spans few float32 values of the cdf.
-            window = torch.tensor([low, high], dtype=torch.float64).log()
-            cdf = torch.special.ndtr((window - noise.log_mean) / noise.log_std)
-            normal = torch.special.ndtri(cdf[0] + u.double() * (cdf[1] - cdf[0]))
-            sigma = torch.exp(noise.log_mean + noise.log_std * normal).clamp(low, high)
-            return self.t(sigma).float()
-        ends = self.t(torch.tensor([low, high]))
-        return ends[0] + u * (ends[1] - ends[0])
+        return self.noise.t_sampler.draw(self, torch.rand(n, generator=generator))
 
 
 class VESDE(SDE):
@@ -127,7 +111,7 @@ class VESDE(SDE):
     The two differ by sigma_min^2 = 1e-4 of variance at the paper's values.
     """
 
-    name: ClassVar[SDEName] = "ve"
+    name: ClassVar[str] = "ve"
 
     @property
     def _log_ratio(self) -> float:
@@ -160,7 +144,7 @@ class VPSDE(SDE):
         ParameterError: sigma_max is above what the SDE reaches at t = 1.
     """
 
-    name: ClassVar[SDEName] = "vp"
+    name: ClassVar[str] = "vp"
     beta_min: ClassVar[float] = 0.1
     beta_max: ClassVar[float] = 20.0
 
@@ -216,24 +200,17 @@ class SubVPSDE(VPSDE):
         return self._t_from_log_mean(-torch.asinh(sigma / 2))
 
 
-def make_sde(name: SDEName, noise: NoiseRange) -> SDE:
-    """The SDE called ``name`` on ``noise``."""
-    kinds: dict[SDEName, Callable[[NoiseRange], SDE]] = {
-        "ve": VESDE,
-        "vp": VPSDE,
-        "subvp": SubVPSDE,
-    }
-    return kinds[name](noise)
+SDES: Registry[type[SDE]] = Registry("sde", {kind.name: kind for kind in (VESDE, VPSDE, SubVPSDE)})
 
 
-def released_range(name: SDEName, end: float = 1e-5) -> NoiseRange:
+def released_range(name: str, end: float = 1e-5) -> NoiseRange:
     """The noise range of the authors' clock: uniform t in (``end``, 1] under the SDE ``name``.
 
     Their released code trains on all of VP's and sub-VP's own clock from 1e-5 on, which is sigma
     from 0.001 (sub-VP: 1e-6) to 152, where the project's default is one range, 0.01 to 50, under
     every SDE. VE's clock is defined by its range, so it keeps that: their cut of 1e-5 is 0.009 % of
     sigma_min. Their samplers of VP and sub-VP stop at t = 1e-3: for that, walk
-    ``make_sde(name, released_range(name, 1e-3))`` with the model that was trained from 1e-5 on.
+    ``SDES[name](released_range(name, 1e-3))`` with the model that was trained from 1e-5 on.
 
     Ends are rounded down to 6 digits, so that runs have the same key on every machine.
 
@@ -244,7 +221,7 @@ def released_range(name: SDEName, end: float = 1e-5) -> NoiseRange:
         raise ParameterError(f"end = {end:g}: the clock's end lies between 0 and 1")
     if name == "ve":
         return NoiseRange()
-    ends = make_sde(name, NoiseRange()).sigma(torch.tensor([end, 1.0], dtype=torch.float64))
+    ends = SDES[name](NoiseRange()).sigma(torch.tensor([end, 1.0], dtype=torch.float64))
     low, high = (_rounded_down(float(sigma)) for sigma in ends)
     return NoiseRange(sigma_min=low, sigma_max=high)
 

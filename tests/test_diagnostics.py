@@ -16,7 +16,7 @@ from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
 from drlcore.probes import usage as diagnostics
 from drlcore.probes.usage import USAGE_LEVELS, another, code_usage, paid_for
-from drlcore.sde import make_sde
+from drlcore.sde import SDES
 from drlcore.training.run import RunParameters, build_model
 
 RUN = RunParameters(dataset="digits", latent_dim=64)
@@ -95,7 +95,7 @@ def few_images(monkeypatch):
 
 
 def table_of(denoiser: Any, run: RunParameters = RUN, encoder: nn.Module | None = None) -> Any:
-    model = RepresentationModel(make_sde(run.sde, run.noise), denoiser, encoder or Flat(), False)
+    model = RepresentationModel(SDES[run.sde](run.noise), denoiser, encoder or Flat(), False)
     return code_usage(run, model)
 
 

@@ -8,7 +8,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 from drlcore.errors import ParameterError
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.gaussian_mixture import Estimate, GaussianMixture, floor, prop1_terms
-from drlcore.sde import SDE, make_sde
+from drlcore.sde import SDE, SDES
 
 torch.set_num_threads(1)
 
@@ -21,7 +21,7 @@ SIGMAS = (0.05, 0.7, 3.0, 40.0)
 
 @pytest.fixture(params=["ve", "vp", "subvp"])
 def sde(request) -> SDE:
-    return make_sde(request.param, NoiseRange())
+    return SDES[request.param](NoiseRange())
 
 
 def time(sde: SDE, sigma: float) -> float:
@@ -230,13 +230,13 @@ def test_impossible_mixtures_are_refused(arguments, named):
     ],
 )
 def test_factors_that_do_not_fit_are_refused(given, named):
-    sde = make_sde("ve", NoiseRange())
+    sde = SDES["ve"](NoiseRange())
     with pytest.raises(ParameterError, match=named):
         MIXTURE.score(torch.zeros(2, 3), torch.ones(2), sde, *given)
 
 
 def test_monte_carlo_refusals():
-    sde = make_sde("ve", NoiseRange())
+    sde = SDES["ve"](NoiseRange())
     with pytest.raises(ParameterError, match="n = 1"):
         prop1_terms(MIXTURE, sde, 0.5, 1, seeded())
     with pytest.raises(ParameterError, match="x1"):

@@ -16,7 +16,7 @@ from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.gaussian_mixture import GaussianMixture, floor
 from drlcore.oracle.toy import TOY
-from drlcore.sde import make_sde
+from drlcore.sde import SDES
 from drlcore.training.run import RunParameters, build_model
 
 SDES = ("ve", "vp", "subvp")
@@ -265,7 +265,7 @@ class Oracle(nn.Module):
     def __init__(self, mixture: GaussianMixture, tells: str, labels: Tensor | None) -> None:
         super().__init__()
         self.mixture, self.tells, self.labels = mixture, tells, labels
-        self.ve = make_sde("ve", NoiseRange())
+        self.ve = SDES["ve"](NoiseRange())
         self.latent_dim = {"nothing": 0, "factor": 2, "x0": 3}[tells]
 
     def forward(self, x: Tensor, sigma: Tensor, z: Tensor) -> Tensor:
@@ -290,7 +290,7 @@ LABELS = torch.tensor([0, 1, 0, 1])
 @pytest.mark.parametrize("tells", ["nothing", "factor", "x0"])
 def test_the_optimal_denoiser_reaches_the_floor(name, sigma, tells):
     n = 8000
-    sde = make_sde(name, NoiseRange())
+    sde = SDES[name](NoiseRange())
     t = float(sde.t(torch.tensor(sigma, dtype=torch.float64)))
     labels = {"nothing": None, "factor": LABELS, "x0": "x0"}[tells]
     oracle = Oracle(MIXTURE, tells, LABELS)
@@ -307,7 +307,7 @@ def test_the_optimal_denoiser_reaches_the_floor(name, sigma, tells):
 
 def test_any_other_denoiser_stays_above_the_floor():
     """On the toy set: a tenth off the optimum costs what Prop. 1 says, in expectation."""
-    n, sde = 8000, make_sde("ve", NoiseRange())
+    n, sde = 8000, SDES["ve"](NoiseRange())
     times = sde.t(torch.full((n,), 0.5, dtype=torch.float64))
     x0, _ = TOY.sample(n, seeded(14))
     xt = sde.perturb(x0, times, torch.randn(n, 2, generator=seeded(15), dtype=torch.float64))

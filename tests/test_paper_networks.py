@@ -5,13 +5,13 @@ import torch
 from torch import nn
 
 from drlcore.encoder import Code
+from drlcore.networks.blocks import Attention, ResBlock, UNet
 from drlcore.networks.paper import (
     MNISTEncoder,
     MNISTScoreNetwork,
     NCSNppSmall,
     WideResNetEncoder,
 )
-from drlcore.networks.unet import Attention, ResBlock, UNet
 
 torch.set_num_threads(1)
 EMBEDDING = 32

@@ -15,7 +15,7 @@ from drlcore.sampling import (
     predictor_corrector,
     probability_flow_ode,
 )
-from drlcore.sde import SDE, make_sde
+from drlcore.sde import SDE, SDES
 
 torch.set_num_threads(1)
 
@@ -32,7 +32,7 @@ SAMPLERS: dict[str, Any] = {
 
 @pytest.fixture(params=["ve", "vp", "subvp"])
 def sde(request) -> SDE:
-    return make_sde(request.param, NoiseRange())
+    return SDES[request.param](NoiseRange())
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -214,7 +214,7 @@ def test_refusals(sde, name):
 
 
 def test_refused_options():
-    sde = make_sde("ve", NoiseRange())
+    sde = SDES["ve"](NoiseRange())
     with pytest.raises(ParameterError, match="snr"):
         sample("predictor_corrector", sde, 3, 5, snr=0.0)
     with pytest.raises(ParameterError, match="rho"):

@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 
 from drlcore.errors import ParameterError
 from drlcore.noise_range import NoiseRange
-from drlcore.sde import SDE, SDEName, make_sde, released_range
+from drlcore.sde import SDE, SDES, SDEName, released_range
 
 torch.set_num_threads(1)
 NAMES: tuple[SDEName, ...] = ("ve", "vp", "subvp")
@@ -18,7 +18,7 @@ NAMES: tuple[SDEName, ...] = ("ve", "vp", "subvp")
 
 @pytest.fixture(params=NAMES)
 def sde(request) -> SDE:
-    return make_sde(request.param, NoiseRange())
+    return SDES[request.param](NoiseRange())
 
 
 def f64(*values: float) -> torch.Tensor:
@@ -30,11 +30,11 @@ def times(sde: SDE, n: int) -> torch.Tensor:
 
 
 def test_paper_values():
-    sde = make_sde("ve", NoiseRange(sigma_min=0.01, sigma_max=50))
+    sde = SDES["ve"](NoiseRange(sigma_min=0.01, sigma_max=50))
     sigma = sde.sigma(f64(0, 0.5, 0.7, 0.9, 1))
     torch.testing.assert_close(sigma, f64(0.01, 0.7071, 3.884, 21.33, 50), rtol=3e-4, atol=0)
     assert (sde.t_min, sde.t_max) == (0, 1)
-    vp = make_sde("vp", NoiseRange())
+    vp = SDES["vp"](NoiseRange())
     assert vp.t_min == pytest.approx(0.001, abs=2e-4)
     assert vp.t_max == pytest.approx(0.88, abs=5e-3)
 
@@ -78,7 +78,7 @@ def test_euler_maruyama_simulation_has_the_kernel_moments(sde):
     u=st.floats(0, 1),
 )
 def test_sigma_and_t_are_inverse(name, low, ratio, u):
-    sde = make_sde(name, NoiseRange(sigma_min=low, sigma_max=low * ratio))
+    sde = SDES[name](NoiseRange(sigma_min=low, sigma_max=low * ratio))
     sigma = f64(low * ratio**u)
     torch.testing.assert_close(sde.sigma(sde.t(sigma)), sigma, rtol=1e-9, atol=0)
     t = f64(sde.t_min + u * (sde.t_max - sde.t_min))
@@ -93,7 +93,7 @@ def test_sigma_is_increasing_and_float32_agrees(sde):
 
 
 def test_variance_is_preserved_by_vp_and_undercut_by_subvp():
-    vp, subvp = make_sde("vp", NoiseRange()), make_sde("subvp", NoiseRange())
+    vp, subvp = SDES["vp"](NoiseRange()), SDES["subvp"](NoiseRange())
     t = torch.linspace(0, 1, 101, dtype=torch.float64)
     torch.testing.assert_close(vp.mean_coefficient(t) ** 2 + vp.std(t) ** 2, torch.ones_like(t))
     torch.testing.assert_close(subvp.std(t), vp.std(t) ** 2)
@@ -103,7 +103,7 @@ def test_variance_is_preserved_by_vp_and_undercut_by_subvp():
 @pytest.mark.parametrize("name", ["vp", "subvp"])
 def test_ranges_out_of_reach_are_refused(name):
     with pytest.raises(ParameterError, match="sigma_max"):
-        make_sde(name, NoiseRange(sigma_max=1000))
+        SDES[name](NoiseRange(sigma_max=1000))
 
 
 def test_conversions_and_the_loss_identity(sde):
@@ -139,7 +139,7 @@ N_DRAWS = 20_000
 
 
 def drawn_sigma(name: SDEName, noise: NoiseRange) -> np.ndarray:
-    sde = make_sde(name, noise)
+    sde = SDES[name](noise)
     t = sde.draw_t(N_DRAWS, torch.Generator().manual_seed(2))
     assert t.shape == (N_DRAWS,)
     assert t.dtype == torch.float32
@@ -161,7 +161,7 @@ def test_uniform_sigma_is_flat_in_sigma(name):
 
 
 def test_uniform_sigma_has_the_paper_times():
-    sde = make_sde("ve", NoiseRange(t_sampler="uniform_sigma"))
+    sde = SDES["ve"](NoiseRange(t_sampler="uniform_sigma"))
     t = sde.draw_t(100_000, torch.Generator().manual_seed(3))
     assert float(t.median()) == pytest.approx(0.919, abs=0.002)
     assert float((t < 0.5).float().mean()) == pytest.approx(0.014, abs=0.0015)
@@ -181,7 +181,7 @@ def test_single_and_interval_stay_in_their_window(name):
     np.testing.assert_allclose(drawn_sigma(name, NoiseRange().single(1.7)), 1.7, rtol=1e-4)
     noise = NoiseRange().interval(0.3, 4)
     drawn_sigma(name, noise)
-    sde = make_sde(name, noise)
+    sde = SDES[name](noise)
     low, high = sde.t(f64(0.3, 4)).tolist()
     t = sde.draw_t(N_DRAWS, torch.Generator().manual_seed(5)).numpy()
     assert p_value(t, stats.uniform(low, high - low).cdf) > 0.01
@@ -220,7 +220,7 @@ def released(name: SDEName, t: np.ndarray) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
 def test_the_released_clock_is_the_authors(name):
-    sde = make_sde(name, released_range(name))
+    sde = SDES[name](released_range(name))
     t = np.concatenate([np.geomspace(1e-5, 1e-2, 20), np.linspace(0.02, 1, 50)])
     expected = released(name, t)
     found = {
@@ -253,7 +253,7 @@ def test_the_released_clock_reaches_further_than_the_project_s_range():
 
 @pytest.mark.parametrize("name", ["vp", "subvp"])
 def test_sampling_may_stop_where_the_authors_do(name):
-    trained, walked = (make_sde(name, released_range(name, end)) for end in (1e-5, 1e-3))
+    trained, walked = (SDES[name](released_range(name, end)) for end in (1e-5, 1e-3))
     assert walked.t_min == pytest.approx(1e-3, rel=3e-5) and walked.t_max == trained.t_max
     t = f64(0.001, 0.3, 1)  # the same clock, so the model that was trained on the one serves both
     for what in ("sigma", "std", "mean_coefficient"):

@@ -16,7 +16,7 @@ from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
 from drlcore.paper import sheets
 from drlcore.sampling import probability_flow_ode
-from drlcore.sde import make_sde
+from drlcore.sde import SDES
 from drlcore.training.run import RunParameters
 
 DIGITS = load_dataset("digits")
@@ -65,7 +65,7 @@ def keep_above_paint_below(x: Tensor, z: Tensor) -> Tensor:
 
 
 def model_of(run: RunParameters = RUN, painter: Any = None, latent_dim: int = 2) -> Any:
-    sde = make_sde(run.sde, run.noise)
+    sde = SDES[run.sde](run.noise)
     return RepresentationModel(sde, painter or Painter(), Encoder(latent_dim), False)
 
 

@@ -10,7 +10,7 @@ from drlcore.noise_range import NoiseRange
 from drlcore.oracle.gaussian_mixture import floor
 from drlcore.oracle.toy import FACTORS, RADII, TOLD, TOY, factor_gain, floors, sample_toy
 from drlcore.paper.experiments import Floor
-from drlcore.sde import make_sde
+from drlcore.sde import SDES
 
 torch.set_num_threads(1)
 SIGMAS = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
@@ -67,7 +67,7 @@ def test_samples_are_fixed_by_the_seed():
 
 @pytest.fixture(scope="module")
 def gain() -> pd.DataFrame:
-    return factor_gain(SIGMAS, make_sde("ve", NoiseRange()), 4000, seed=0)
+    return factor_gain(SIGMAS, SDES["ve"](NoiseRange()), 4000, seed=0)
 
 
 def test_every_noise_level_rewards_its_own_factor(gain):
@@ -85,7 +85,7 @@ def test_every_noise_level_rewards_its_own_factor(gain):
 
 
 def test_gain_is_the_difference_of_the_floors(gain):
-    sde = make_sde("ve", NoiseRange())
+    sde = SDES["ve"](NoiseRange())
     for row in gain.itertuples():
         t = float(sde.t(torch.tensor(row.sigma, dtype=torch.float64)))
         nothing, known = (
@@ -99,13 +99,13 @@ def test_gain_is_the_difference_of_the_floors(gain):
 
 
 def test_gain_does_not_depend_on_the_sde(gain):
-    other = factor_gain([1.0], make_sde("vp", NoiseRange()), 4000, seed=0)
+    other = factor_gain([1.0], SDES["vp"](NoiseRange()), 4000, seed=0)
     expected = gain[gain.sigma == 1.0].gain.to_numpy()
     np.testing.assert_allclose(other.gain.to_numpy(), expected, rtol=1e-6, atol=1e-12)
 
 
 def test_a_shuffled_factor_is_worth_nothing_though_it_is_computed_like_one():
-    sde = make_sde("ve", NoiseRange())
+    sde = SDES["ve"](NoiseRange())
     names = [*FACTORS, "shuffled"]
     gain = factor_gain(SIGMAS, sde, 2000, seed=3, factors=names)
     assert gain.factor.tolist() == names * len(SIGMAS)
@@ -122,7 +122,7 @@ def test_a_shuffled_factor_is_worth_nothing_though_it_is_computed_like_one():
 
 
 def test_floors_are_those_of_what_z_tells():
-    sde = make_sde("vp", NoiseRange())
+    sde = SDES["vp"](NoiseRange())
     table = floors([0.1, 2.0], sde, 3000, seed=5)
     assert list(table.columns) == ["nothing", *FACTORS, "shuffled", "x0"]
     assert table.index.tolist() == [0.1, 2.0]

@@ -27,7 +27,7 @@ from drlcore.probes.trajectory import (
     trajectories,
 )
 from drlcore.probes.whole_trajectory import ablate_times, attention_over_time, probe_trajectory
-from drlcore.sde import make_sde
+from drlcore.sde import SDES
 from drlcore.training.run import RunParameters, build_model
 
 QUICK = ProbeTraining(width=32, epochs=12, batch_size=64, learning_rates=(1e-2,))
@@ -74,7 +74,7 @@ def values(table: pd.DataFrame, metric: str, split: str = "test") -> np.ndarray:
 
 @pytest.mark.parametrize("sde", ["ve", "vp", "subvp"])
 def test_time_grid_is_even_in_t_and_spans_the_range(sde: str) -> None:
-    model = make_sde(sde, NoiseRange())  # type: ignore[arg-type]
+    model = SDES[sde](NoiseRange())  # type: ignore[arg-type]
     t, sigma = time_grid(model, 11)
     assert np.allclose(np.diff(t), (model.t_max - model.t_min) / 10)
     assert (sigma[0], sigma[-1]) == pytest.approx((0.01, 50))
@@ -84,11 +84,11 @@ def test_time_grid_is_even_in_t_and_spans_the_range(sde: str) -> None:
 
 
 def test_time_grid_stays_where_training_was() -> None:
-    t, sigma = time_grid(make_sde("ve", NoiseRange().interval(0.1, 10)), 3)
+    t, sigma = time_grid(SDES["ve"](NoiseRange().interval(0.1, 10)), 3)
     assert sigma == pytest.approx([0.1, 1, 10]) and t[0] == pytest.approx(np.log(10) / np.log(5000))
     for noise, n in ((NoiseRange().single(1.0), 5), (NoiseRange(), 1)):
         with pytest.raises(ParameterError, match="at least 2"):
-            time_grid(make_sde("ve", noise), n)
+            time_grid(SDES["ve"](noise), n)
 
 
 @pytest.mark.parametrize("method", ["drl", "vdrl"])

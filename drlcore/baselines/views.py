@@ -27,9 +27,6 @@ TURN, SHEAR, SCALE = 20.0, 10.0, (0.8, 1.2)
 JITTER = 0.3
 ERASED_AREA, ERASED_RATIO, ERASED_GREY = (0.02, 0.16), (0.5, 2.0), 0.5
 
-# A mirrored digit or letter is another sign or none; of a user's own images we do not know.
-MIRRORED = ("cifar10", "cifar100", "mini-imagenet", "fashion-mnist")
-
 
 def gauss_view(x0: Tensor, generator: torch.Generator) -> Tensor:
     """x0 + GAUSS_SIGMA * noise, pixel by pixel: a view that needs no knowledge of images."""

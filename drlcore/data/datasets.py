@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -23,12 +23,13 @@ from drlcore.data.splits import (
     stratified,
 )
 from drlcore.errors import DataError, ParameterError
+from drlcore.parameters import Registry
 
 __all__ = [
     "DATASETS",
     "MNIST_MD5",
     "Dataset",
-    "DatasetName",
+    "Source",
     "Split",
     "available",
     "from_arrays",
@@ -38,12 +39,6 @@ __all__ = [
     "require",
     "title",
 ]
-
-DatasetName = Literal[
-    "mnist", "digits", "toy", "colored-mnist", "fashion-mnist", "cifar10", "cifar100",
-    "mini-imagenet",
-]  # fmt: skip
-DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
 
 MNIST_MD5 = {  # of the uncompressed files, as published
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -58,7 +53,7 @@ _MINI_IMAGENET = {"train": 500, "test": 100}
 _MINI_IMAGENET_CLASSES, _MINI_IMAGENET_SIZE = 100, 84
 
 
-def load_dataset(name: DatasetName | str) -> Dataset:
+def load_dataset(name: str) -> Dataset:
     """The dataset of that name; asked for again, the same object.
 
     Of the repository:
@@ -79,9 +74,16 @@ def load_dataset(name: DatasetName | str) -> Dataset:
     A path ending in ``.npz``: the user's own images, see ``own_images``; read again when the file
     changes.
 
+    In memory: ``DATASETS["mine"] = from_arrays("mine", ...)``.
+
     Raises:
         ParameterError: an unknown name.
         DataError: a file is absent, damaged, or holds something else.
+
+    Example:
+        >>> digits = load_dataset("digits")
+        >>> digits.shape, len(digits.train.x)
+        ((1, 8, 8), 1077)
     """
     try:
         return _load(name)
@@ -92,22 +94,15 @@ def load_dataset(name: DatasetName | str) -> Dataset:
 
 def _load(name: str) -> Dataset:
     require(name)
-    if name == "mnist":
-        return _mnist(paths.mnist())
-    if name == "colored-mnist":
-        return _colored_mnist(paths.mnist())
-    if name == "digits":
-        return _digits()
-    if name == "toy":
-        return _toy()
     if name not in DATASETS:
         path = _own_file(name)
         return _own(path, *_stamp(path))
-    return _published(name, paths.published(name))
+    found = DATASETS[name]
+    return found if isinstance(found, Dataset) else found.read()
 
 
-def identity(name: DatasetName | str) -> str:
-    """What a run's key calls the data: a known name, or ``own-`` and the checksum of own images.
+def identity(name: str) -> str:
+    """What a run's key calls the data: a known name, or ``own-`` and the checksum of own data.
 
     The same images are the same data, wherever and however they are stored; a changed file is
     other data.
@@ -116,7 +111,8 @@ def identity(name: DatasetName | str) -> str:
         ParameterError, DataError: see ``load_dataset``.
     """
     if name in DATASETS:
-        return name
+        found = DATASETS[name]
+        return f"own-{found.checksum}" if isinstance(found, Dataset) else name
     path = _own_file(name)
     try:
         return f"own-{_own_checksum(path, *_stamp(path))}"
@@ -124,12 +120,12 @@ def identity(name: DatasetName | str) -> str:
         raise DataError(f"{own_images.printable(str(path))}: {error.strerror}") from None
 
 
-def title(name: DatasetName | str) -> str:
+def title(name: str) -> str:
     """What figures and tables call a data set: its name, or the stem of an own file's."""
-    return name if name in DATASETS else own_images.title(Path(name), DATASETS)
+    return name if name in DATASETS else own_images.title(Path(name), tuple(DATASETS))
 
 
-def require(name: DatasetName | str) -> None:
+def require(name: str) -> None:
     """Nothing if ``load_dataset(name)`` has what it needs; reads no images.
 
     Raises:
@@ -153,7 +149,7 @@ def _own_file(name: str) -> Path:
     raise ParameterError(f"unknown dataset {name!r}; known are: {known}, or the path of a .npz")
 
 
-def available(name: DatasetName | str) -> bool:
+def available(name: str) -> bool:
     """Whether the files of a dataset are there; what is in them is not looked at.
 
     Raises:
@@ -241,12 +237,13 @@ def _toy() -> Dataset:
 @lru_cache(maxsize=1)  # up to 5 GB each
 def _published(name: str, folder: Path) -> Dataset:
     if name == "mini-imagenet":
-        return from_arrays(name, *_mini_imagenet(folder))
+        return replace(from_arrays(name, *_mini_imagenet(folder)), mirrored=True)
     files = published.verified(name)
     if name == "fashion-mnist":
         x_train, y_train, x_test, y_test = (read_idx(file) for file in files)
-        return from_arrays(name, x_train, y_train, x_test, y_test)
-    return from_arrays(name, *read_cifar(files[0], label_bytes=1 if name == "cifar10" else 2))
+        return replace(from_arrays(name, x_train, y_train, x_test, y_test), mirrored=True)
+    data = from_arrays(name, *read_cifar(files[0], label_bytes=1 if name == "cifar10" else 2))
+    return replace(data, mirrored=True)
 
 
 def _mini_imagenet(folder: Path) -> tuple[Array, Array, Array, Array]:
@@ -284,3 +281,38 @@ def _own(path: Path, changed: int, size: int) -> Dataset:
 @lru_cache(maxsize=64)
 def _own_checksum(path: Path, changed: int, size: int) -> str:
     return _own(path, changed, size).checksum
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known of a data set before it is read.
+
+    Attributes:
+        read: reads it.
+        n_classes: of its labels.
+        mirrored: see ``Dataset``.
+    """
+
+    read: Callable[[], Dataset]
+    n_classes: int
+    mirrored: bool = False
+
+
+def _fetched(name: str, n_classes: int) -> Source:
+    return Source(lambda: _published(name, paths.published(name)), n_classes, mirrored=True)
+
+
+DATASETS: Registry[Source | Dataset] = Registry(
+    "dataset",
+    {
+        "mnist": Source(lambda: _mnist(paths.mnist()), 10),
+        "digits": Source(_digits, 10),
+        "toy": Source(_toy, 3),
+        "colored-mnist": Source(lambda: _colored_mnist(paths.mnist()), 10),
+        "fashion-mnist": _fetched("fashion-mnist", 10),
+        "cifar10": _fetched("cifar10", 10),
+        "cifar100": _fetched("cifar100", 100),
+        "mini-imagenet": _fetched("mini-imagenet", 100),
+    },
+)
+"""Data sets by name: how each is read, or the data set itself if it is in memory."""

@@ -38,6 +38,13 @@ class Split:
     y: Tensor
     factors: Mapping[str, Array]
 
+    def first(self, n: int | None) -> Split:
+        """The first ``n`` of it; itself for None."""
+        if n is None:
+            return self
+        factors = {name: values[:n] for name, values in self.factors.items()}
+        return Split(self.x[:n], self.y[:n], factors)
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -49,6 +56,8 @@ class Dataset:
         n_classes: labels run from 0 to n_classes - 1.
         train, validation, test: the parts.
         checksum: first 16 hex digits of the SHA-256 of the arrays it was made from.
+        mirrored: whether a mirrored item is one of the same kind, for augmentations: a mirrored
+            digit or letter is another sign or none, and of a user's own images we do not know.
     """
 
     name: str
@@ -58,6 +67,7 @@ class Dataset:
     validation: Split
     test: Split
     checksum: str
+    mirrored: bool = False
 
 
 def from_arrays(
@@ -88,6 +98,12 @@ def from_arrays(
         DataError: arrays other than that, or a class with too few images to split (fewer than 10
             at the default fraction).
         ParameterError: an impossible fraction.
+
+    Example:
+        >>> import numpy as np
+        >>> x, y = np.zeros((40, 8, 8), dtype=np.uint8), np.arange(40) % 2
+        >>> from_arrays("squares", x, y, x, y).train.x.shape
+        torch.Size([36, 1, 8, 8])
     """
     if not 0 < validation <= 0.5:
         raise ParameterError(f"validation = {validation}; allowed: above 0, at most 0.5")

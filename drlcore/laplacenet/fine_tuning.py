@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from drlcore.baselines.views import MIRRORED, StrongView, WeakView
+from drlcore.baselines.views import StrongView, WeakView
 from drlcore.data.datasets import Dataset
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.data.splits import Split
@@ -126,7 +126,7 @@ class _Tuning:
         unknown = torch.ones(len(self.y), dtype=torch.bool)
         unknown[self.labelled] = False
         self.unlabelled = unknown.nonzero()[:, 0]
-        mirrored = dataset.name in MIRRORED
+        mirrored = dataset.mirrored
         self.weak, self.strong = (View(dataset.shape, mirrored) for View in (WeakView, StrongView))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drlcore.networks.unet import ResBlock, conv, group_norm, lowest_size
+from drlcore.networks.blocks import ResBlock, conv, group_norm, lowest_size
 
 
 class MLPDecoder(nn.Module):

@@ -17,11 +17,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drlcore.encoder import CodeHead, Encoder
-from drlcore.networks.unet import Attention, Middle, ResBlock, Trunk, conv, linear, lowest_size, mlp
+from drlcore.encoder import ENCODERS, CodeHead, Encoder
+from drlcore.networks.blocks import (
+    Attention,
+    Middle,
+    ResBlock,
+    Trunk,
+    conv,
+    linear,
+    lowest_size,
+    mlp,
+)
+from drlcore.score_network import SCORE_NETWORKS, ScoreNetwork
 
 
-class MNISTScoreNetwork(nn.Module):
+class MNISTScoreNetwork(ScoreNetwork):
     """The MNIST U-Net of the authors' released code (JAX, first commit f208912).
 
     Two resolutions, attention only at the lowest. z enters twice: its embedding joins that of
@@ -39,6 +49,8 @@ class MNISTScoreNetwork(nn.Module):
 
     Shape: x (B, C, H, W), embedding (B, embedding_dim), z (B, latent_dim) -> (B, C, H, W).
     """
+
+    revision = 1  # flax's start of what touches z
 
     def __init__(
         self,
@@ -87,6 +99,9 @@ class MNISTEncoder(Encoder):
         dropout: rate in the ResBlocks.
     """
 
+    large = True
+    revision = 1  # SiLU before its dense layers, log variance from -5; flax's start
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -128,7 +143,7 @@ class MNISTEncoder(Encoder):
         return self.dense(self.attention(h).flatten(1))
 
 
-class NCSNppSmall(nn.Module):
+class NCSNppSmall(ScoreNetwork):
     """The small NCSN++ of the authors' released code (PyTorch).
 
     z enters twice: its embedding joins that of sigma in every ResBlock, and both together, through
@@ -147,6 +162,8 @@ class NCSNppSmall(nn.Module):
 
     Shape: x (B, C, H, W), embedding (B, embedding_dim), z (B, latent_dim) -> (B, C, H, W).
     """
+
+    revision = 1  # initial scale of the two ways z comes in
 
     def __init__(
         self,
@@ -215,6 +232,9 @@ class WideResNetEncoder(Encoder):
             depend on which batch that was. PyTorch's usual value is 0.1.
     """
 
+    large, batch_norm = True, True
+    revision = 1  # running statistics are averaged with the weights
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -279,3 +299,7 @@ def _as_flax(layer: nn.Linear) -> nn.Linear:
     nn.init.trunc_normal_(layer.weight, std=sd, a=-2 * sd, b=2 * sd)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+ENCODERS |= {"mnist-paper": MNISTEncoder, "wrn-28-2": WideResNetEncoder}
+SCORE_NETWORKS |= {"mnist-paper": MNISTScoreNetwork, "ncsnpp-small": NCSNppSmall}

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from drlcore.laplacenet.classifier import FineTuning
-from drlcore.loss import Weighting
 from drlcore.paper.protocol import Protocol
 from drlcore.parameters import Parameters
 from drlcore.probes.neural import ProbeTraining
 from drlcore.time_embedding import TimeEmbeddingKind
-from drlcore.training.run import EncoderName, ScoreNetworkName
+from drlcore.training.run import EncoderName, ScoreNetworkName, Weighting
 
 PresetName = Literal["smoke", "laptop", "paper"]
 

@@ -11,23 +11,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from drlcore.baselines import views as augmentation
-from drlcore.data.datasets import load_dataset
+from drlcore.baselines import views
+from drlcore.data.datasets import DATASETS, load_dataset
 from drlcore.errors import ArtefactError
 from drlcore.laplacenet import label_graph as graphs
 from drlcore.laplacenet.classifier import FineTuning
 from drlcore.laplacenet.fine_tuning import fine_tune
 from drlcore.model import EncoderModel
 from drlcore.paper import label_graph_sheet, sheets
-from drlcore.paper import protocol as downstream
+from drlcore.paper import protocol as protocols
 from drlcore.paper.protocol import Protocol
 from drlcore.paper.sheets import Arrays
 from drlcore.parameters import fingerprint
-from drlcore.probes import mutual_information
-from drlcore.probes import neural as neural_probe
-from drlcore.probes import over_time as time_probes
-from drlcore.probes import static as probe
-from drlcore.probes import usage as diagnostics
+from drlcore.probes import mutual_information, neural, over_time, static
+from drlcore.probes import usage as use
 from drlcore.training import store
 from drlcore.training.checkpoint import file_sha256, load_tensors, save_tensors
 from drlcore.training.loop import RESUME
@@ -110,15 +107,15 @@ def _write(path: Path, content: pd.DataFrame | Arrays) -> None:
 
 
 def metrics(run: RunParameters) -> Product[pd.DataFrame]:
-    """Probes of the codes on validation and test, see ``probe.probe_run``."""
-    settings = {"neighbours": probe.NEIGHBOURS, "silhouette_samples": probe.SILHOUETTE_SAMPLES}
-    return Product(run, "metrics", ".csv", probe.probe_run, settings)
+    """Probes of the codes on validation and test, see ``protocol.probe_run``."""
+    settings = {"neighbours": static.NEIGHBOURS, "silhouette_samples": static.SILHOUETTE_SAMPLES}
+    return Product(run, "metrics", ".csv", protocols.probe_run, settings)
 
 
 def usage(run: RunParameters) -> Product[pd.DataFrame]:
-    """Loss with the own code and with others in its place, see ``diagnostics.code_usage``."""
-    settings = {"levels": diagnostics.USAGE_LEVELS, "denoised": diagnostics.USAGE_DENOISED}
-    return Product(run, "usage", ".csv", diagnostics.code_usage, settings, version=2)
+    """Loss with the own code and with others in its place, see ``probes.usage.code_usage``."""
+    settings = {"levels": use.USAGE_LEVELS, "denoised": use.USAGE_DENOISED}
+    return Product(run, "usage", ".csv", protocols.use_of_code, settings, version=2)
 
 
 def codes(run: RunParameters) -> Product[Arrays]:
@@ -153,24 +150,24 @@ def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
 
 
 def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
-    """Probes at each encoder time, see ``downstream.probe_single_times``."""
+    """Probes at each encoder time, see ``protocol.probe_single_times``."""
     settings = {
-        "neighbours": time_probes.NEIGHBOUR_CHOICES,
-        "inverse_penalties": time_probes.INVERSE_PENALTIES,
+        "neighbours": over_time.NEIGHBOUR_CHOICES,
+        "inverse_penalties": over_time.INVERSE_PENALTIES,
     }
-    return _probed(run, "single_times", downstream.probe_single_times, protocol, settings)
+    return _probed(run, "single_times", protocols.probe_single_times, protocol, settings)
 
 
 def whole_trajectory(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
-    """Probes of all times together, see ``downstream.probe_whole_trajectory``."""
-    return _probed(run, "whole_trajectory", downstream.probe_whole_trajectory, protocol, {})
+    """Probes of all times together, see ``protocol.probe_whole_trajectory``."""
+    return _probed(run, "whole_trajectory", protocols.probe_whole_trajectory, protocol, {})
 
 
 def shared_information(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
-    """Mutual information between times, see ``downstream.share_of_information``."""
+    """Mutual information between times, see ``protocol.share_of_information``."""
 
     def compute(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
-        return downstream.share_of_information(run, model, protocol)
+        return protocols.share_of_information(run, model, protocol)
 
     settings = {
         "n_times": protocol.n_times,
@@ -181,12 +178,12 @@ def shared_information(run: RunParameters, protocol: Protocol) -> Product[pd.Dat
 
 
 def curves(run: RunParameters, protocol: Protocol) -> Product[Arrays]:
-    """Codes over time, see ``downstream.curves``."""
+    """Codes over time, see ``protocol.curves``."""
 
     def compute(run: RunParameters, model: EncoderModel) -> Arrays:
-        return downstream.curves(run, model, protocol)
+        return protocols.curves(run, model, protocol)
 
-    settings = {"n_times": protocol.n_times, "images": downstream.CURVE_IMAGES}
+    settings = {"n_times": protocol.n_times, "images": protocols.CURVE_IMAGES}
     return Product(run, "curves", ".safetensors", compute, settings)
 
 
@@ -214,16 +211,16 @@ def fine_tuned(run: RunParameters, settings: FineTuning) -> Product[pd.DataFrame
 
     constants = {
         "alignment_step": graphs.ALIGNMENT_STEP,
-        "mirrored": run.dataset in augmentation.MIRRORED,
-        "shift": augmentation.SHIFT,
-        "turn": augmentation.TURN,
-        "shear": augmentation.SHEAR,
-        "scale": augmentation.SCALE,
-        "jitter": augmentation.JITTER,
+        "mirrored": run.dataset in DATASETS and DATASETS[run.dataset].mirrored,
+        "shift": views.SHIFT,
+        "turn": views.TURN,
+        "shear": views.SHEAR,
+        "scale": views.SCALE,
+        "jitter": views.JITTER,
         "erased": (
-            augmentation.ERASED_AREA,
-            augmentation.ERASED_RATIO,
-            augmentation.ERASED_GREY,
+            views.ERASED_AREA,
+            views.ERASED_RATIO,
+            views.ERASED_GREY,
         ),
     }
     everything = {**settings.model_dump(mode="json"), "constants": constants}
@@ -241,8 +238,8 @@ def _probed(
     everything = {
         **settings,
         "protocol": protocol.model_dump(mode="json"),
-        "training": downstream.DEFAULT.updated(epochs=protocol.epochs).model_dump(mode="json"),
-        "whitening_floor": neural_probe.WHITENING_FLOOR,
+        "training": protocols.DEFAULT.updated(epochs=protocol.epochs).model_dump(mode="json"),
+        "whitening_floor": neural.WHITENING_FLOOR,
     }
     return Product(run, kind, ".csv", lambda r, model: probed(r, model, protocol), everything)
 

@@ -6,17 +6,21 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from pydantic import Field
 
+from drlcore.baselines import METHODS
 from drlcore.data.datasets import load_dataset
 from drlcore.data.splits import Array
-from drlcore.model import EncoderModel
+from drlcore.model import EncoderModel, encode, with_score_network
 from drlcore.paper.sheets import Arrays
 from drlcore.parameters import Parameters
 from drlcore.probes.mutual_information import mutual_information_over_time
 from drlcore.probes.neural import ProbeTraining
 from drlcore.probes.over_time import few_shot, probe_times
+from drlcore.probes.static import METRIC_COLUMNS, probe
 from drlcore.probes.trajectory import codes_over_time, time_grid, trajectories
+from drlcore.probes.usage import code_usage
 from drlcore.probes.whole_trajectory import ablate_times, attention_over_time, probe_trajectory
 from drlcore.training.run import RunParameters
 
@@ -58,6 +62,30 @@ class Protocol(Parameters):
         """How the probes ``of`` single times, the whole or a masked trajectory are trained."""
         settings: ProbeTraining = getattr(self, of)
         return settings.updated(epochs=self.epochs)
+
+
+def probe_run(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
+    """Every probe of the code on validation and test: columns split, metric, value, see ``probe``.
+
+    The toy set is probed on sampled codes, because only the noise of z ~ E(z | x0) makes a small
+    displacement of a code unreadable.
+    """
+    dataset = load_dataset(run.dataset)
+    generator = torch.Generator().manual_seed(run.seed) if dataset.name == "toy" else None
+    train = dataset.train.first(run.train_images)
+    parts = {"train": train, "validation": dataset.validation, "test": dataset.test}
+    codes = {name: encode(model, part.x, run.read_at, generator) for name, part in parts.items()}
+    rows = []
+    for split in ("validation", "test"):
+        metrics = probe(codes["train"], train, codes[split], parts[split])
+        rows += [(split, metric, value) for metric, value in metrics.items()]
+    return pd.DataFrame(rows, columns=METRIC_COLUMNS)
+
+
+def use_of_code(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
+    """What the code is worth to the score network, see ``probes.usage.code_usage``."""
+    part, method = load_dataset(run.dataset).validation, METHODS[run.method]
+    return code_usage(with_score_network(model), part, method, run.seed, run.train_images)
 
 
 def probe_single_times(run: RunParameters, model: EncoderModel, protocol: Protocol) -> pd.DataFrame:

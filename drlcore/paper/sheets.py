@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drlcore.baselines import METHODS
 from drlcore.data.datasets import Dataset, load_dataset
-from drlcore.model import EncoderModel, with_score_network
-from drlcore.probes.static import encode, read_at
+from drlcore.model import EncoderModel, encode, with_score_network
 from drlcore.sampling import Start, probability_flow_ode
 from drlcore.training.run import RunParameters
 
@@ -33,9 +33,9 @@ def latent_grid(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
     Returns:
         images uint8 (100, C, H, W); z1, z2 float32 (10,); nfe.
     """
-    codes = encode(model, load_dataset(run.dataset).validation.x, read_at(run))
+    codes = encode(model, load_dataset(run.dataset).validation.x, run.read_at)
     low, high = np.quantile(codes, [0.025, 0.975], axis=0)
-    if run.method == "vdrl":
+    if METHODS[run.method].gaussian:
         low, high = np.full_like(low, -2.0), np.full_like(high, 2.0)
     z1, z2 = (np.linspace(low[i], high[i], GRID, dtype=np.float32) for i in (0, 1))
     z = np.tile(np.median(codes, axis=0), (GRID * GRID, 1)).astype(np.float32)
@@ -57,7 +57,7 @@ def swapped_codes(run: RunParameters, model: EncoderModel, steps: int) -> Arrays
     """
     dataset = load_dataset(run.dataset)
     x0 = _one_of_each(dataset, SWAP_DIGITS)
-    codes = torch.from_numpy(encode(model, x0, read_at(run)))
+    codes = torch.from_numpy(encode(model, x0, run.read_at))
     generator = torch.Generator().manual_seed(run.seed)
     noise = torch.randn(x0.shape, generator=generator)
     low, high = run.noise.sigma_min, run.noise.sigma_max
@@ -91,7 +91,7 @@ def same_code(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
         error float32 (50,): root mean square distance of those samples to the image; nfe.
     """
     x0 = load_dataset(run.dataset).test.x[:DIVERSITY_IMAGES]
-    codes = torch.from_numpy(encode(model, x0, read_at(run)))
+    codes = torch.from_numpy(encode(model, x0, run.read_at))
     images, nfe = _draw(run, model, codes[:1].expand(SAME_CODE_SAMPLES, -1), steps)
     draws, _ = _draw(run, model, codes.repeat_interleave(DIVERSITY_SAMPLES, 0), steps)
     values = draws.reshape(len(x0), DIVERSITY_SAMPLES, -1).astype(np.float32) / 127.5 - 1
@@ -113,7 +113,7 @@ def reconstructions(run: RunParameters, model: EncoderModel, steps: int) -> Arra
     """
     dataset = load_dataset(run.dataset)
     x0 = _one_of_each(dataset, dataset.n_classes)
-    codes = torch.from_numpy(encode(model, x0, read_at(run)))
+    codes = torch.from_numpy(encode(model, x0, run.read_at))
     images, nfe = _draw(run, model, codes.repeat_interleave(3, 0), steps)
     return {
         "clean": _to_uint8(x0),
@@ -124,7 +124,7 @@ def reconstructions(run: RunParameters, model: EncoderModel, steps: int) -> Arra
 
 def codes_of_test(run: RunParameters, model: EncoderModel) -> Arrays:
     """Codes of all test images: float32 (N, latent_dim)."""
-    return {"codes": encode(model, load_dataset(run.dataset).test.x, read_at(run))}
+    return {"codes": encode(model, load_dataset(run.dataset).test.x, run.read_at)}
 
 
 def _draw(

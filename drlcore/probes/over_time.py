@@ -33,7 +33,7 @@ def probe_times(
     """Every probe at each time: columns t, sigma, split, metric, value.
 
     ``knn_accuracy``; ``<factor>_r2`` or ``<factor>_accuracy`` by nearest neighbours, see
-    ``probe.neighbour_metrics``; ``linear_accuracy``, logistic regression; ``mlp_accuracy``, see
+    ``static.neighbour_metrics``; ``linear_accuracy``, logistic regression; ``mlp_accuracy``, see
     ``fit_probe``. Codes are standardised. The number of neighbours (for each metric), the penalty,
     and the MLP's epoch and learning rate are those that do best on validation at that time; only
     these are evaluated on test.

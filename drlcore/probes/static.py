@@ -10,78 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
-import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score, silhouette_score
 from sklearn.neighbors import NearestNeighbors
-from torch import Tensor
 
-from drlcore.data.datasets import Dataset, Split, load_dataset
-from drlcore.model import EncoderModel
-from drlcore.training.run import RunParameters
+from drlcore.data.splits import Split
 
 NEIGHBOURS = 20
 SILHOUETTE_SAMPLES = 5000
 METRIC_COLUMNS = ["split", "metric", "value"]
 
 
-@torch.no_grad()
-def encode(
-    model: EncoderModel,
-    x: Tensor,
-    sigma: float | None = None,
-    generator: torch.Generator | None = None,
-    batch_size: int = 2000,
-) -> np.ndarray:
-    """Codes of all images in ``x``, float32, shape (N, latent_dim).
-
-    Args:
-        sigma: the noise level at which a time-conditioned encoder is read; it must be given then.
-        generator: draw z ~ E(z | x0) from it; without one a probabilistic code is its mean.
-    """
-    device = next(model.parameters()).device
-    codes = []
-    for batch in x.split(batch_size):
-        t = None
-        if sigma is not None:
-            t = model.sde.t(torch.full((len(batch),), sigma)).to(device)
-        code = model.encode(batch.to(device), t)
-        codes.append((code.mean if generator is None else code.sample(generator)).cpu())
-    return torch.cat(codes).numpy()
-
-
-def read_at(run: RunParameters) -> float | None:
-    """Where a time-conditioned encoder is read: the largest sigma it was trained on."""
-    encoder = run.first_stage or run  # a second stage trains no encoder
-    return encoder.noise.window[1] if run.time_conditioned else None
-
-
-def probe_run(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
-    """Every probe of ``run`` on validation and test: columns split, metric, value.
-
-    ``knn_accuracy``, ``linear_accuracy``, ``silhouette`` (of classes, first 5,000 images),
-    ``<factor>_r2`` or, for a factor with few discrete values, ``<factor>_accuracy`` (both by
-    k nearest neighbours), ``effective_rank``. The toy set is probed on sampled codes, because only
-    the noise of z ~ E(z | x0) makes a small displacement of a code unreadable.
-    """
-    dataset = load_dataset(run.dataset)
-    generator = torch.Generator().manual_seed(run.seed) if dataset.name == "toy" else None
-    sigma = read_at(run)
-    train = _first(dataset, run.train_images)
-    parts = {"train": train, "validation": dataset.validation, "test": dataset.test}
-    codes = {name: encode(model, part.x, sigma, generator) for name, part in parts.items()}
-    rows = []
-    for split in ("validation", "test"):
-        metrics = probe(codes["train"], train, codes[split], parts[split])
-        rows += [(split, metric, value) for metric, value in metrics.items()]
-    return pd.DataFrame(rows, columns=METRIC_COLUMNS)
-
-
 def probe(
     train_codes: np.ndarray, train: Split, codes: np.ndarray, part: Split
 ) -> dict[str, float]:
-    """All metrics of ``codes`` of ``part``, with probes fitted on ``train_codes`` of ``train``."""
+    """All metrics of ``codes`` of ``part``, with probes fitted on ``train_codes`` of ``train``.
+
+    ``knn_accuracy``, ``linear_accuracy``, ``silhouette`` (of classes, first 5,000 images),
+    ``<factor>_r2`` or, for a factor with few discrete values, ``<factor>_accuracy`` (both by
+    k nearest neighbours), ``effective_rank``.
+    """
     fitted, asked = standardise(train_codes, codes)
     labels, truth = train.y.numpy(), part.y.numpy()
     index = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(fitted))).fit(fitted)
@@ -149,10 +97,3 @@ def _vote(labels: np.ndarray) -> np.ndarray:
     """Most frequent label of each row; the smallest among equals."""
     counts = np.stack([(labels == c).sum(1) for c in range(int(labels.max()) + 1)], axis=1)
     return counts.argmax(1)
-
-
-def _first(dataset: Dataset, n: int | None) -> Split:
-    if n is None:
-        return dataset.train
-    factors = {name: values[:n] for name, values in dataset.train.factors.items()}
-    return Split(dataset.train.x[:n], dataset.train.y[:n], factors)

@@ -12,8 +12,7 @@ from torch import Tensor
 from drlcore.data.datasets import Dataset, Split
 from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
-from drlcore.model import EncoderModel
-from drlcore.probes.static import encode
+from drlcore.model import EncoderModel, encode
 from drlcore.sde import SDE
 
 

@@ -13,10 +13,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from drlcore.data.datasets import load_dataset
-from drlcore.loss import code_of, score_error
-from drlcore.model import EncoderModel, RepresentationModel, with_score_network
-from drlcore.training.run import RunParameters
+from drlcore.data.splits import Split
+from drlcore.loss import Method, score_error
+from drlcore.model import RepresentationModel
 
 USAGE_LEVELS = 12
 # Denoised images behind one code's losses, all levels together. At a single level the share that a
@@ -27,10 +26,12 @@ _BATCH = 1000
 
 
 @torch.no_grad()
-def code_usage(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
+def code_usage(
+    model: RepresentationModel, part: Split, method: Method, seed: int, images: int | None = None
+) -> pd.DataFrame:
     """Loss with z and with what is put in its place, at noise levels of the training window.
 
-    Columns ``sigma``, ``z`` and ``loss``, the mean over validation images of
+    Columns ``sigma``, ``z`` and ``loss``, the mean over images of
     ||D - x0||^2 / (d sigma^2), which is the unpenalised objective. ``z`` is
 
     ``own``: the image's code, the mean if it is probabilistic;
@@ -41,38 +42,40 @@ def code_usage(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
     ``same_<factor>``: of the image nearest to it in this factor (``same_ink``: total ink), which
     for a factor of whole numbers is another one of equal value.
 
-    All of them see the same xt. A code that is not used gives equal losses. A run at a single level
-    is looked at there, the others at ``USAGE_LEVELS``, evenly spaced in log sigma, on as many
-    images of each level as make ``USAGE_DENOISED`` in all (``run.train_images`` if that is less);
-    where the validation images are fewer they come again, with new noise and new other images. For
+    All of them see the same xt. A code that is not used gives equal losses. A model of a single
+    level is looked at there, the others at ``USAGE_LEVELS``, evenly spaced in log sigma, on as many
+    images of each level as make ``USAGE_DENOISED`` in all (``images`` if that is less); where
+    there are fewer they come again, with new noise and new other images. For
     where the gradient enters the encoder see the columns of the training history.
 
-    Raises:
-        ParameterError: the method has no score network.
+    Args:
+        part: the images, with their labels and factors: validation, since settings are chosen by
+            it.
+        method: what the model was trained by; it says what stands in for z.
+        seed: of the noise and of the other images.
+        images: use at most so many of each level; None for ``USAGE_DENOISED`` in all.
     """
-    diffusion = with_score_network(model)
-    part = load_dataset(run.dataset).validation
     device = next(model.parameters()).device
-    low, high = run.noise.window
+    low, high = model.sde.noise.window
     levels = np.geomspace(low, high, USAGE_LEVELS) if low < high else np.array([low])
-    wanted = max(2, min(USAGE_DENOISED, run.train_images or USAGE_DENOISED) // len(levels))
+    wanted = max(2, min(USAGE_DENOISED, images or USAGE_DENOISED) // len(levels))
     n = min(wanted, len(part.x))
     x0, y = part.x[:n].to(device), part.y[:n].to(device)
     alike = {"shuffled": np.zeros(n), "same_class": part.y[:n].numpy()}
     alike |= {f"same_{name}": np.asarray(v)[:n] for name, v in part.factors.items()}
-    noises = torch.Generator().manual_seed(run.seed)
-    rng = np.random.default_rng(run.seed)
+    noises = torch.Generator().manual_seed(seed)
+    rng = np.random.default_rng(seed)
     rows = []
     for sigma in levels:
         t = model.sde.t(torch.full((n,), float(sigma))).to(device)
-        z = code_of(diffusion, x0, y, t, run.method).mean
+        z = method.code(model, x0, y, t).mean
         draws = []
         for _ in range(wanted // n):
             xt = model.sde.perturb(x0, t, torch.randn(x0.shape, generator=noises).to(device))
             codes = {"own": z, "constant": z.mean(0).expand_as(z)}
             codes |= {name: z[another(of, rng).to(device)] for name, of in alike.items()}
             codes["interpolated"] = (z + codes["shuffled"]) / 2
-            draws.append({name: _loss(diffusion, x0, xt, t, code) for name, code in codes.items()})
+            draws.append({name: _loss(model, x0, xt, t, code) for name, code in codes.items()})
         of_codes = pd.DataFrame(draws).mean()
         rows += [(float(f"{sigma:.4g}"), name, loss) for name, loss in of_codes.items()]
     return pd.DataFrame(rows, columns=["sigma", "z", "loss"])

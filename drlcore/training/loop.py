@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from drlcore.baselines.objectives import BaselineModel, baseline_objective
+from drlcore.baselines import METHODS
 from drlcore.data.datasets import Dataset
 from drlcore.data.label_splits import label_split
 from drlcore.errors import TrainingError
-from drlcore.loss import Loss, objective
-from drlcore.model import EncoderModel, with_score_network
+from drlcore.loss import Batch
+from drlcore.model import EncoderModel
 from drlcore.training.checkpoint import (
     load_optimiser,
     load_state,
@@ -106,7 +106,8 @@ def train(
     of = f"run {run.key} on data {dataset.checksum}"
     state = _ResumeState(folder, model, average, optimiser, generator, of)
     first, rows, sums = state.load()
-    steps = 0 if run.method == "random" else run.steps
+    method = METHODS[run.method]
+    steps = run.steps if method.trains else 0
     model.train()
     if frozen_encoder and model.encoder is not None:
         model.encoder.eval()
@@ -125,7 +126,7 @@ def train(
         chosen = torch.randint(len(images), (run.batch_size,), generator=generator)
         t = model.sde.draw_t(run.batch_size, generator).to(device)
         x0, y = images[chosen].to(device), labels[chosen].to(device)
-        loss = _loss(run, model, x0, y, t, generator)
+        loss = method.loss(model, Batch(x0, y, t, generator, run.lambda_z, run.weighting))
         parts = torch.stack([loss.total, loss.score.mean(), loss.penalty]).detach().cpu()
         if not torch.isfinite(parts[0]):
             _stop_on_nonfinite(step, run, model.sde.sigma(t), loss.score.detach(), state)
@@ -155,21 +156,6 @@ def train(
             value.copy_(average[name])
     model.eval().requires_grad_(False)
     return pd.DataFrame(rows, columns=list(HISTORY)).astype({"step": int})
-
-
-def _loss(
-    run: RunParameters,
-    model: EncoderModel,
-    x0: Tensor,
-    y: Tensor,
-    t: Tensor,
-    generator: torch.Generator,
-) -> Loss:
-    """The one thing that tells the methods apart during training."""
-    if isinstance(model, BaselineModel):
-        return baseline_objective(model, x0, y, t, generator, run.method, run.lambda_z)
-    diffusion = with_score_network(model)
-    return objective(diffusion, x0, y, t, generator, run.method, run.lambda_z, run.weighting)
 
 
 class _ResumeState:

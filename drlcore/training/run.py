@@ -2,82 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, get_args
+import hashlib
+import inspect
+from typing import Annotated, Any, Self
 
 import torch
-from pydantic import Field, model_validator
-from torch import nn
+from pydantic import AfterValidator, Field, model_validator
 
-from drlcore.baselines.objectives import BaselineModel, projection_head
-from drlcore.baselines.views import MIRRORED, FullView, View, gauss_view
+from drlcore.baselines import METHODS
+from drlcore.baselines.model import Baseline, BaselineModel
 from drlcore.data.datasets import Dataset, identity, title
 from drlcore.data.label_splits import LabelSplit
-from drlcore.encoder import ConvEncoder, ConvNormEncoder, MLPEncoder
+from drlcore.encoder import Encoder
 from drlcore.errors import ParameterError
-from drlcore.loss import DiffusionMethod, Method, Weighting
+from drlcore.loss import WEIGHTINGS
 from drlcore.model import EncoderModel, RepresentationModel
-from drlcore.networks.decoder import ConvDecoder, MLPDecoder
-from drlcore.networks.paper import (
-    MNISTEncoder,
-    MNISTScoreNetwork,
-    NCSNppSmall,
-    WideResNetEncoder,
-)
-from drlcore.networks.unet import UNet
+from drlcore.networks import ENCODERS, SCORE_NETWORKS
 from drlcore.noise_range import NoiseRange
 from drlcore.parameters import Parameters, fingerprint
-from drlcore.score_network import Denoiser, MLPScoreNetwork, PixelwisePath
-from drlcore.sde import SDEName, make_sde
-from drlcore.time_embedding import TimeEmbedding, TimeEmbeddingKind
+from drlcore.score_network import Denoiser, ScoreNetwork
+from drlcore.sde import SDES
+from drlcore.time_embedding import TimeEmbeddingKind
 
-EncoderName = Literal["conv", "conv-norm", "mlp", "mnist-paper", "wrn-28-2"]
-ScoreNetworkName = Literal[
-    "mlp-fourier", "mlp-pixelwise", "mlp-context", "unet", "mnist-paper", "ncsnpp-small"
-]
-
-ENCODERS: dict[EncoderName, type] = {
-    "conv": ConvEncoder,
-    "conv-norm": ConvNormEncoder,
-    "mlp": MLPEncoder,
-    "mnist-paper": MNISTEncoder,
-    "wrn-28-2": WideResNetEncoder,
-}
-SCORE_NETWORKS: dict[ScoreNetworkName, type] = {
-    "mlp-fourier": MLPScoreNetwork,
-    "mlp-pixelwise": MLPScoreNetwork,
-    "mlp-context": MLPScoreNetwork,
-    "unet": UNet,
-    "mnist-paper": MNISTScoreNetwork,
-    "ncsnpp-small": NCSNppSmall,
-}
-# Counts the changes in what a network trains to, so that weights of the old one are not taken for
-# the new one's: part of the key of every run that uses it.
-REVISIONS: dict[EncoderName | ScoreNetworkName, int] = {
-    "conv-norm": 1,  # running statistics are averaged with the weights
-    "wrn-28-2": 1,  # likewise
-    "mnist-paper": 1,  # encoder: SiLU before its dense layers, log variance from -5; flax's start
-    "ncsnpp-small": 1,  # initial scale of the two ways z comes in
-}
-BATCH_NORM: tuple[EncoderName, ...] = ("conv-norm", "wrn-28-2")
-ENCODING: tuple[Method, ...] = ("drl", "vdrl", "drl-mixup")  # a score network given a code
-CONTRASTIVE: tuple[Method, ...] = ("simclr", "simclr-gauss")
+MethodName = Annotated[str, AfterValidator(METHODS.known)]
+SDEName = Annotated[str, AfterValidator(SDES.known)]
+EncoderName = Annotated[str, AfterValidator(ENCODERS.known)]
+ScoreNetworkName = Annotated[str, AfterValidator(SCORE_NETWORKS.known)]
+Weighting = Annotated[str, AfterValidator(WEIGHTINGS.known)]
 
 
 class RunParameters(Parameters):
     """Everything that decides the weights of one training run.
 
     Attributes:
-        dataset: a name, or the path of an ``.npz`` file with your own images.
-        method: ``drl`` L1, ``vdrl`` KL, ``drl-mixup`` L1 with the encoder trained on mixed images,
-            ``dsm`` no code, ``csm`` the label as the code; baselines on the same encoder: ``ae``
-            L1, ``vae`` KL, ``simclr``, ``simclr-gauss``, ``supervised``, and ``random``, whose
-            encoder stays as it was drawn: it takes no steps.
+        dataset: a name of ``DATASETS``, or the path of an ``.npz`` file with your own images.
+        method: a name of ``METHODS``: ``drl`` L1, ``vdrl`` KL, ``drl-mixup`` L1 with the encoder
+            trained on mixed images, ``dsm`` no code, ``csm`` the label as the code; baselines on
+            the same encoder: ``ae`` L1, ``vae`` KL, ``simclr``, ``simclr-gauss``, ``supervised``,
+            and ``random``, whose encoder stays as it was drawn: it takes no steps.
         sde: which diffusion.
         noise: the noise range and t-sampler.
         latent_dim: size of z; for ``csm`` the number of classes, for ``dsm`` ignored.
         time_conditioned: E(x0, t) instead of E(x0), for a baseline too: t is drawn from ``noise``
             and the clean image encoded at it.
-        encoder, score_network, time_embedding: architectures; baselines have no score network.
+        encoder, score_network, time_embedding: architectures, of ``ENCODERS`` and
+            ``SCORE_NETWORKS``; baselines have no score network.
         width: trunk width of the MLP score network; other networks keep their own sizes.
         sigma_data: standard deviation of the data in the preconditioning, 1e-4 to 1e4.
         weighting: lambda(t).
@@ -98,7 +67,7 @@ class RunParameters(Parameters):
     """
 
     dataset: str = "mnist"
-    method: Method = "drl"
+    method: MethodName = "drl"
     sde: SDEName = "ve"
     noise: NoiseRange = NoiseRange()
     latent_dim: int = Field(default=2, ge=1, le=4096)
@@ -126,7 +95,8 @@ class RunParameters(Parameters):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        make_sde(self.sde, self.noise)  # an impossible range stops here, before any training
+        SDES[self.sde](self.noise)  # an impossible range stops here, before any training
+        method = METHODS[self.method]
         if self.first_stage is not None:
             for name in ("dataset", "method", "latent_dim", "encoder", "time_conditioned"):
                 if getattr(self, name) != getattr(self.first_stage, name):
@@ -136,21 +106,22 @@ class RunParameters(Parameters):
                     "sigma_min, sigma_max and time_embedding must be the first stage's when its "
                     "time-conditioned encoder is kept: they are what it tells the time by"
                 )
-            if self.method not in ENCODING:
+            if not (method.encodes and method.denoises):
+                both = [m.name for m in METHODS.values() if m.encodes and m.denoises]
                 raise ValueError(
                     f"method = {self.method!r} has no encoder to take over for a score network; "
-                    f"a run with a first_stage is one of {', '.join(ENCODING)}"
+                    f"a run with a first_stage is one of {', '.join(both)}"
                 )
-        if self.lambda_z > 0 and self.method in (*CONTRASTIVE, "random", "supervised"):
+        if self.lambda_z > 0 and not method.penalised:
             raise ValueError(
                 f"lambda_z = {self.lambda_z:g}: method {self.method!r} has no penalty on z, so 0"
             )
-        if self.batch_size == 1 and self.method in CONTRASTIVE:
+        if self.batch_size < method.fewest:
             raise ValueError(
-                f"batch_size = 1: method {self.method!r} tells the images of a batch apart, so 2 "
-                "or more"
+                f"batch_size = {self.batch_size}: method {self.method!r} tells the images of a "
+                f"batch apart, so {method.fewest} or more"
             )
-        if self.batch_size == 1 and self.encoder in BATCH_NORM:
+        if self.batch_size == 1 and ENCODERS[self.encoder].batch_norm:
             raise ValueError(
                 f"batch_size = 1: encoder {self.encoder!r} has batch norm, which compares the "
                 "images of a batch, so 2 or more"
@@ -164,7 +135,7 @@ class RunParameters(Parameters):
     @property
     def sees_noise(self) -> bool:
         """Whether ``sde`` and ``noise`` reach the weights: not those of a baseline without t."""
-        return self.time_conditioned or self.method in get_args(DiffusionMethod)
+        return self.time_conditioned or METHODS[self.method].denoises
 
     @property
     def title(self) -> str:
@@ -176,10 +147,38 @@ class RunParameters(Parameters):
     def key(self) -> str:
         """12 hex digits that name the run in the store; any changed parameter changes them."""
         values = self.named_by_content()
-        used = {name: REVISIONS.get(name) for name in (self.encoder, self.score_network)}
-        if any(used.values()):
-            values["revisions"] = {name: number for name, number in used.items() if number}
+        if revisions := self._revisions():
+            values["revisions"] = revisions
         return fingerprint(values)
+
+    def _revisions(self) -> dict[str, int | str]:
+        """What the names of its parts do not tell: their revision; of an own part its source.
+
+        So an own encoder that was changed is trained anew.
+        """
+        networks: dict[str, type[Encoder | ScoreNetwork]] = {
+            self.encoder: ENCODERS[self.encoder],
+            self.score_network: SCORE_NETWORKS[self.score_network],
+        }
+        found: dict[str, int | str] = {n: part.revision for n, part in networks.items()}
+        parts: dict[str, type] = networks | {
+            self.method: type(METHODS[self.method]),
+            self.sde: SDES[self.sde],
+            self.noise.t_sampler.name: type(self.noise.t_sampler),
+        }
+        for name, part in parts.items():
+            if not part.__module__.startswith("drlcore."):
+                found[name] = hashlib.sha256(inspect.getsource(part).encode()).hexdigest()[:12]
+        return {name: revision for name, revision in found.items() if revision}
+
+    @property
+    def read_at(self) -> float | None:
+        """The sigma at which E(x0, t) is read where one code is asked for: the largest it saw.
+
+        None for E(x0).
+        """
+        encoder = self.first_stage or self  # a second stage trains no encoder
+        return encoder.noise.window[1] if self.time_conditioned else None
 
     def named_by_content(self) -> dict[str, Any]:
         """Its parameters as JSON, with data named by ``datasets.identity``: no path is in them.
@@ -214,67 +213,38 @@ def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
     Raises:
         ParameterError: the architecture does not fit the data.
     """
-    shape, n_classes = dataset.shape, dataset.n_classes
-    if run.method == "csm" and run.latent_dim != n_classes:
-        raise ParameterError(
-            f"latent_dim = {run.latent_dim}: method 'csm' feeds the one-hot label, so latent_dim "
-            f"must be {dataset.name}'s number of classes, {n_classes}"
-        )
-    images_only = run.encoder != "mlp" or run.score_network != "mlp-fourier"
-    if len(shape) != 3 and images_only:
-        raise ParameterError(
-            f"dataset {dataset.name!r} holds vectors of shape {shape}: it takes encoder 'mlp' and "
-            "score_network 'mlp-fourier'"
-        )
-    if len(shape) != 3 and run.method == "simclr":
-        raise ParameterError(
-            f"dataset {dataset.name!r} holds vectors of shape {shape}: method 'simclr' crops "
-            "images; 'simclr-gauss' takes vectors"
-        )
-    sde = make_sde(run.sde, run.noise)
-    latent_dim = 0 if run.method == "dsm" else run.latent_dim
+    method, shape = METHODS[run.method], dataset.shape
+    takes_vectors = {
+        "encoder": {name: not part.images_only for name, part in ENCODERS.items()},
+        "score_network": {name: not part.images_only for name, part in SCORE_NETWORKS.items()},
+        "method": {name: not part.images_only for name, part in METHODS.items()},
+    }
+    for kind, takes in takes_vectors.items():
+        if len(shape) != 3 and not takes[getattr(run, kind)]:
+            raise ParameterError(
+                f"dataset {dataset.name!r} holds vectors of shape {shape}, and {kind} "
+                f"{getattr(run, kind)!r} takes images; those that take vectors: "
+                f"{', '.join(name for name in takes if takes[name])}"
+            )
+    sde = SDES[run.sde](run.noise)
+    latent_dim = method.code_size(run.latent_dim, dataset.n_classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        embedding = TimeEmbedding(run.noise, run.time_embedding)
-        options: dict[str, int | bool] = {}
-        pixelwise = None
-        if run.score_network == "mlp-fourier":
-            options = {"width": run.width, "fourier": True}
-        elif run.score_network in ("mlp-pixelwise", "mlp-context"):
-            context = run.score_network == "mlp-context"
-            options = {"width": run.width, "fields": 2 if context else 1}
-            pixelwise = PixelwisePath(latent_dim, embedding.dim, context)
-        network = SCORE_NETWORKS[run.score_network](shape, latent_dim, embedding.dim, **options)
-        denoiser = Denoiser(network, embedding, run.sigma_data, latent_dim, pixelwise)
-        if run.method in ("dsm", "csm"):
+        denoiser = Denoiser.build(
+            shape, latent_dim, run.noise, run.score_network, run.width, run.time_embedding,
+            run.sigma_data,
+        )  # fmt: skip
+        if not method.encodes:
             return RepresentationModel(sde, denoiser, None, run.time_conditioned)
+        embedding = denoiser.embedding
         encoder = ENCODERS[run.encoder](
             shape,
             run.latent_dim,
-            probabilistic=run.method in ("vdrl", "vae"),
+            probabilistic=method.gaussian,
             embedding_dim=embedding.dim if run.time_conditioned else None,
         )
-        if run.method in ENCODING:
+        if not isinstance(method, Baseline):
             return RepresentationModel(sde, denoiser, encoder, run.time_conditioned)
         # A baseline drops the score network: it was drawn so that the encoder is DRL's.
-        head = _head(run, shape, n_classes)
-    return BaselineModel(
-        sde, embedding, encoder, run.time_conditioned, head, _view(run.method, dataset)
-    )
-
-
-def _head(run: RunParameters, shape: tuple[int, ...], n_classes: int) -> nn.Module | None:
-    """What a baseline reads the code with; None if nothing is trained."""
-    if run.method in ("ae", "vae"):
-        small = run.encoder in ("conv", "conv-norm", "mlp")
-        return (MLPDecoder if small else ConvDecoder)(shape, run.latent_dim)
-    if run.method in CONTRASTIVE:
-        return projection_head(run.latent_dim)
-    return nn.Linear(run.latent_dim, n_classes) if run.method == "supervised" else None
-
-
-def _view(method: Method, dataset: Dataset) -> View | None:
-    """A contrastive method's augmentation."""
-    if method == "simclr":
-        return FullView(dataset.shape, mirrored=dataset.name in MIRRORED)
-    return gauss_view if method == "simclr-gauss" else None
+        head = method.head(encoder, run.latent_dim, dataset)
+    return BaselineModel(sde, embedding, encoder, run.time_conditioned, head, method.view(dataset))

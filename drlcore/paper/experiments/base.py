@@ -22,8 +22,8 @@ from drlcore.paper.notebook_names import parameter_names
 from drlcore.paper.presets import PRESETS, Preset, PresetName
 from drlcore.paper.products import Product
 from drlcore.parameters import Parameters, fingerprint
-from drlcore.sde import SDEName, make_sde
-from drlcore.training.run import RunParameters
+from drlcore.sde import SDES
+from drlcore.training.run import RunParameters, SDEName
 
 # Bounds on what is asked for at once, far above every preset: beyond them the list of what is to do
 # would take minutes to make and years to train.
@@ -191,7 +191,7 @@ class NoisyExperiment(Experiment):
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
-        make_sde(self.sde, self.noise)
+        SDES[self.sde](self.noise)
         return self
 
     @property

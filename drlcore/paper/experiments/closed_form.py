@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, get_args
+from typing import Any, Self
 
 from pydantic import model_validator
 
 from drlcore.paper.experiments.base import Experiment, ImageDataset, NoisyExperiment, Seed, Seeds
-from drlcore.sde import SDEName, make_sde
+from drlcore.sde import SDES
 
 
 class StartHere(Experiment):
@@ -34,8 +34,8 @@ class ForwardSDE(NoisyExperiment):
 
     @model_validator(mode="after")
     def _all_reach(self) -> Self:
-        for name in get_args(SDEName):
-            make_sde(name, self.noise)  # the notebook draws all of them on this range
+        for kind in SDES.values():
+            kind(self.noise)  # the notebook draws all of them on this range
         return self
 
 

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, model_validator
 
 from drlcore.data.datasets import DATASETS, available, require, title
 from drlcore.data.own_images import is_own
-from drlcore.loss import Method, Weighting
 from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.paper.experiments.base import Experiment, LatentDim, Seeds, Steps, image_dataset
 from drlcore.paper.presets import MethodsPreset
@@ -22,8 +21,8 @@ from drlcore.paper.products import (
     whole_trajectory,
 )
 from drlcore.paper.protocol import Protocol
-from drlcore.sde import SDEName, released_range
-from drlcore.training.run import RunParameters
+from drlcore.sde import released_range
+from drlcore.training.run import RunParameters, Weighting
 
 _PATH, _NAMES = 2**12, 2**16  # characters: more than a path has, and more than anyone types
 
@@ -57,13 +56,13 @@ DatasetNames = Annotated[str, AfterValidator(_known_datasets)]
 # Penalties in the normalisation of ``loss``. VDRL: that of the authors' MNIST runs, rounded. VAE:
 # their downstream runs weigh the KL by 1 against half a sum over d values, which is 2/d here; this
 # is 2/d of MNIST, on every data set.
-LAMBDA: dict[Method, float] = {"vdrl": 1e-5, "vae": 2.5e-3}
+LAMBDA: dict[str, float] = {"vdrl": 1e-5, "vae": 2.5e-3}
 
 
 class Compared(NamedTuple):
     """A method as it is compared: E(x0, t) or E(x0)."""
 
-    method: Method
+    method: str
     time_conditioned: bool
 
     @property
@@ -183,9 +182,7 @@ class Comparison(Experiment):
         """The whole range, uniform t."""
         return NoiseRange(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
 
-    def run(
-        self, compared: Compared, dataset: str, seed: int, sde: SDEName = "ve"
-    ) -> RunParameters:
+    def run(self, compared: Compared, dataset: str, seed: int, sde: str = "ve") -> RunParameters:
         """One training run."""
         numbers = self.numbers_compared
         values: dict[str, Any] = {
@@ -204,9 +201,7 @@ class Comparison(Experiment):
             return run  # a baseline without t is one run, whatever the range and the weighting
         return run.updated(noise=self.noise, weighting=self.weighting_used)
 
-    def per_seed(
-        self, compared: Compared, dataset: str, sde: SDEName = "ve"
-    ) -> list[RunParameters]:
+    def per_seed(self, compared: Compared, dataset: str, sde: str = "ve") -> list[RunParameters]:
         """The run of every seed."""
         return [self.run(compared, dataset, seed, sde) for seed in self.seeds]
 
@@ -241,7 +236,7 @@ class CodeCurve(Comparison):
         numbers, dataset = self.numbers_compared, self.asked[0]
         end = self.noise.single(self.sigma_max)
 
-        def static(method: Method, **changes: Any) -> list[RunParameters]:
+        def static(method: str, **changes: Any) -> list[RunParameters]:
             runs = self.per_seed(Compared(method, False), dataset)
             return [run.updated(latent_dim=numbers.latent_dim, **changes) for run in runs]
 
@@ -326,7 +321,7 @@ class SDEAblation(Comparison):
 
     notebook = "08_sde_ablation"
     writes = (notebook,)
-    sdes: ClassVar[tuple[SDEName, ...]] = ("ve", "vp", "subvp")
+    sdes: ClassVar[tuple[str, ...]] = ("ve", "vp", "subvp")
     baselines: ClassVar[tuple[Compared, ...]] = (Compared("ae", False), Compared("vae", False))
     clock: Literal["range", "released"] = "range"
 
@@ -344,9 +339,7 @@ class SDEAblation(Comparison):
         """For captions: where the clock is not that of the noise range."""
         return "" if self.clock == "range" else "; VP and sub-VP: all t in (1e-5, 1]"
 
-    def run(
-        self, compared: Compared, dataset: str, seed: int, sde: SDEName = "ve"
-    ) -> RunParameters:
+    def run(self, compared: Compared, dataset: str, seed: int, sde: str = "ve") -> RunParameters:
         run = super().run(compared, dataset, seed, sde)
         own = self.clock == "released" and run.sees_noise
         return run.updated(noise=released_range(sde)) if own else run

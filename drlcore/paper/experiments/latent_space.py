@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drlcore.loss import Method
-from drlcore.noise_range import TSampler
+from drlcore.baselines import METHODS
 from drlcore.paper.experiments.base import ImageExperiment, LatentDim, Penalty, Seed, Seeds
 from drlcore.paper.products import (
     Product,
@@ -19,7 +18,7 @@ from drlcore.paper.products import (
 from drlcore.training.run import RunParameters
 
 # What notebook 03 compares.
-SETTINGS: tuple[tuple[Method, TSampler], ...] = (
+SETTINGS: tuple[tuple[str, str], ...] = (
     ("drl", "uniform_t"),
     ("drl", "uniform_sigma"),
     ("vdrl", "uniform_t"),
@@ -60,19 +59,17 @@ class LatentSpace(ImageExperiment):
     def seeds(self) -> range:
         return range(self.seed, self.seed + (self.n_seeds or self.numbers.n_seeds))
 
-    def run(self, method: Method, t_sampler: TSampler, seed: int | None = None) -> RunParameters:
+    def run(self, method: str, t_sampler: str, seed: int | None = None) -> RunParameters:
         """The run of one method and t-sampler that its codes are read from; first seed if none."""
         return self.sampled(
             method=method,
             noise=self.noise.updated(t_sampler=t_sampler),
             latent_dim=self.latent_dim,
-            lambda_z=self.lambda_kl if method == "vdrl" else self.lambda_l1,
+            lambda_z=self.lambda_kl if METHODS[method].gaussian else self.lambda_l1,
             seed=self.seed if seed is None else seed,
         )
 
-    def sampler(
-        self, method: Method, t_sampler: TSampler, seed: int | None = None
-    ) -> RunParameters:
+    def sampler(self, method: str, t_sampler: str, seed: int | None = None) -> RunParameters:
         """The run that samples are drawn from: a second stage where training saw no small noise."""
         run = self.run(method, t_sampler, seed)
         if t_sampler == "uniform_t":

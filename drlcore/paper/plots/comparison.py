@@ -12,19 +12,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from drlcore.baselines import METHODS
 from drlcore.paper.plots.style import CLASS_MAP, METRIC_LABELS, SDE_COLOURS
 
 # Order and colour of the methods in every figure.
-METHOD_COLOURS = {
-    "drl": "C3",
-    "vdrl": "C1",
-    "ae": "C0",
-    "vae": "C9",
-    "simclr": "C2",
-    "simclr-gauss": "C8",
-    "supervised": "k",
-    "random": "0.6",
-}
+METHOD_COLOURS = {method.name: method.colour for method in METHODS.values() if method.colour}
 
 
 def over_time(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:

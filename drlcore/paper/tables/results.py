@@ -19,7 +19,6 @@ from drlcore.paper.products import Product, metrics, same_code, swapped_codes, u
 from drlcore.paper.sheets import Arrays
 from drlcore.paper.tables.paired import best_time
 from drlcore.probes.usage import paid_for
-from drlcore.sde import SDEName
 from drlcore.training.checkpoint import write_atomically
 from drlcore.training.run import RunParameters
 
@@ -53,7 +52,7 @@ def of_run(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
         "dataset": title(run.dataset),
         "method": run.method,
         "sde": run.sde,
-        "t_sampler": encoder.noise.t_sampler,
+        "t_sampler": encoder.noise.t_sampler.name,
         "sigma_min": low,
         "sigma_max": high,
         "latent_dim": 0 if run.method == "dsm" else run.latent_dim,
@@ -133,7 +132,7 @@ def best_times(table: pd.DataFrame, compared: Iterable[Compared], metric: str) -
 
 
 def of_floor(
-    sde: SDEName,
+    sde: str,
     seed: int,
     levels: Sequence[float],
     terms: Sequence[Prop1],

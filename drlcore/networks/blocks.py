@@ -1,6 +1,6 @@
-"""Convolutional blocks conditioned on a vector, and a small general U-Net made of them.
+"""Convolutional blocks conditioned on a vector: those of NCSN++ (Song et al. 2021).
 
-The blocks are those of NCSN++ (Song et al. 2021), which the paper's networks are built from too.
+The paper's networks are built from them.
 """
 
 from __future__ import annotations
@@ -228,42 +228,6 @@ class _Level(nn.Module):
             h = attention(block(h, condition))
             maps.append(h)
         return maps
-
-
-class UNet(nn.Module):
-    """A small U-Net for images of any size; sigma and z are summed into one vector (own design).
-
-    Args:
-        shape: (C, H, W) of an image.
-        latent_dim: size of z; 0 for none.
-        embedding_dim: width of the time embedding.
-        width, multipliers, blocks, dropout: see Trunk.
-
-    Shape: x (B, C, H, W), embedding (B, embedding_dim), z (B, latent_dim) -> (B, C, H, W).
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        latent_dim: int,
-        embedding_dim: int,
-        width: int = 16,
-        multipliers: tuple[int, ...] = (1, 2, 2),
-        blocks: int = 1,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        condition = 4 * width
-        self.time = mlp([embedding_dim, condition, condition])
-        self.code = mlp([latent_dim, condition, condition]) if latent_dim else None
-        self.trunk = Trunk(shape, condition, width, multipliers, blocks, dropout=dropout)
-
-    def forward(self, x: Tensor, embedding: Tensor, z: Tensor) -> Tensor:
-        condition = self.time(embedding)
-        if self.code is not None:
-            condition = condition + self.code(z)
-        maps = self.trunk.down(x, condition)
-        return self.trunk.up(self.trunk.middle(maps[-1], condition), condition, maps)
 
 
 def lowest_size(shape: tuple[int, ...], levels: int) -> tuple[int, int]:
