@@ -26,7 +26,7 @@ class Code:
     logvar: Tensor | None = None
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """z ~ E(z | x0), shape (B, latent_dim); the point itself for a deterministic code."""
+        """z ~ E(z | x0) (DRL Sec. 3), or the point itself; shape (B, latent_dim)."""
         if self.logvar is None:
             return self.mean
         draw = torch.randn(self.mean.shape, generator=generator).to(self.mean)
@@ -58,7 +58,7 @@ class CodeHead(nn.Module):
 
 
 class Encoder(nn.Module):
-    """What all encoders share: a code is a head's reading of features.
+    """What all encoders share: a code is a head's reading of features (DRL Sec. 3).
 
     A new one is a subclass with ConvEncoder's arguments and a line ``ENCODERS[name] = Subclass``.
 

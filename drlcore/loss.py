@@ -162,16 +162,16 @@ class DRL(Method):
 
 
 class VDRL(DRL):
-    """A Gaussian code with a KL penalty (DRL Sec. 3, VDRL)."""
+    """A Gaussian code with a KL penalty (DRL Sec. 3)."""
 
     name, colour, gaussian = "vdrl", "C1", True
 
 
 class DRLMixup(DRL):
-    """DRL whose encoder is shown a mixed image, see ``mixed`` (DRL appendix, mixup).
+    """DRL whose encoder is shown a mixed image (DRL App., mixup), (DRL Table 7).
 
-    The score network still denoises x0; the score error of each sample has the weight 2l, 1 on
-    average. The mixture is drawn after the noise of xt.
+    See ``mixed``. The score network still denoises x0; the score error of each sample has the
+    weight 2l, 1 on average. The mixture is drawn after the noise of xt.
     """
 
     name, colour = "drl-mixup", None
@@ -228,7 +228,7 @@ METHODS: Registry[Method] = Registry(
 def mixed(x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """l x0 + (1 - l) x0[permuted] and l, shape (B,), each sample's l ~ Beta(1, 1) = U(0, 1).
 
-    What the encoder is shown under ``drl-mixup`` (DRL appendix, mixup).
+    What the encoder is shown under ``drl-mixup`` (DRL App., mixup).
 
     Args:
         x0: clean samples, shape (B, ...).
@@ -247,7 +247,7 @@ def score_error(
     z: Tensor,
     weighting: str = "std2",
 ) -> Tensor:
-    """lambda(t) ||s - grad log p_0t||^2 / d of each sample, shape (B,).
+    """lambda(t) ||s - grad log p_0t||^2 / d of each sample, shape (B,) (DRL Sec. 2.1).
 
     Computed as the denoising error it equals, std^2 ||s - grad log p_0t||^2 = ||D - x0||^2 /
     sigma^2, times lambda(t) / std^2.
@@ -283,12 +283,12 @@ network's target. ``denoiser``: plain ||D - x0||^2.
 
 
 def l1(code: Code) -> Tensor:
-    """sum_j |z_j| of each sample, shape (B,)."""
+    """sum_j |z_j| of each sample, shape (B,) (DRL Sec. 3)."""
     return code.mean.abs().sum(1)
 
 
 def kl(code: Code) -> Tensor:
-    """KL(N(mean, exp(logvar)) || N(0, I)) in nats of each sample, shape (B,).
+    """KL(N(mean, exp(logvar)) || N(0, I)) in nats of each sample, shape (B,) (DRL Sec. 3).
 
     Raises:
         ValueError: a deterministic code, which has no density.

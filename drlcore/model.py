@@ -34,7 +34,7 @@ class EncoderModel(nn.Module):
         raise NotImplementedError
 
     def encode(self, x0: Tensor, t: Tensor | None = None) -> Code:
-        """E(x0), or E(x0, t) for a time-conditioned encoder, which must be given t.
+        """E(x0), or E(x0, t) for a time-conditioned encoder, which must be given t (DRL Sec. 3).
 
         Raises:
             ValueError: the model has no encoder, or a time-conditioned one got no t.
@@ -86,7 +86,7 @@ class RepresentationModel(EncoderModel):
         return self.denoiser(xt / a, self.sde.sigma(t), z)
 
     def score(self, xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        """s(xt, t, z), an estimate of the gradient of log p_t(xt | z)."""
+        """s(xt, t, z), an estimate of the gradient of log p_t(xt | z) (DRL Sec. 3)."""
         return self.sde.score_from_denoiser(self.denoise(xt, t, z), xt, t)
 
 

@@ -53,7 +53,7 @@ class TSampler(Parameters, ABC):
 
 
 class UniformT(TSampler):
-    """Uniform in the SDE's clock; log-uniform in sigma for VE."""
+    """Uniform in the SDE's clock; log-uniform in sigma for VE (DRL Sec. 4)."""
 
     name = "uniform_t"
 
@@ -77,7 +77,7 @@ class UniformSigma(TSampler):
 
 
 class Single(TSampler):
-    """Always ``sigma``."""
+    """Always ``sigma`` (DRL Sec. 4)."""
 
     name = "single"
     sigma: float

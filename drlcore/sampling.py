@@ -61,9 +61,9 @@ def euler_maruyama(
     generator: torch.Generator,
     start: Start | None = None,
 ) -> Samples:
-    """Reverse-time SDE by Euler-Maruyama on ``steps`` times, uniform in t (NFE = steps).
+    """Reverse-time SDE by Euler-Maruyama on ``steps`` times, NFE = steps (DRL Sec. 2.1).
 
-    The last evaluation, at t_min, is the denoising step x = E[x0 | xt].
+    Times are uniform in t. The last evaluation, at t_min, is the denoising step x = E[x0 | xt].
     """
     return _reverse_sde(sde, score, z, shape, steps, generator, start, snr=None)
 
@@ -79,7 +79,7 @@ def predictor_corrector(
     start: Start | None = None,
     snr: float = 0.16,
 ) -> Samples:
-    """Euler-Maruyama with one Langevin step before each predictor step (NFE = 2 * steps).
+    """Euler-Maruyama, a Langevin step before each step, NFE = 2 * steps (DRL Sec. 2.1).
 
     The Langevin step size is e = 2 (snr * std(t))^2, in x + e * score + sqrt(2 e) * noise. The
     authors' e = 2 (snr * mean||noise|| / mean||score||)^2 takes the norms' batch means, which makes
@@ -107,7 +107,7 @@ def probability_flow_ode(
     start: Start | None = None,
     rho: float = 7.0,
 ) -> Samples:
-    """Probability-flow ODE by Heun's method on Karras' sigma grid (NFE = 2 * steps - 1).
+    """Probability-flow ODE by Heun's method, NFE = 2 * steps - 1 (DRL Sec. 2.1).
 
     In y = xt / a(t) every SDE has the same flow, dy/dsigma = (y - D) / sigma (Karras et al. 2022,
     Alg. 1). The grid has ``steps`` levels, evenly spaced in sigma^(1/rho) from the start to

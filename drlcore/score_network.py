@@ -16,7 +16,7 @@ from drlcore.time_embedding import TimeEmbedding, TimeEmbeddingKind
 
 
 class Denoiser(nn.Module):
-    """D(x; sigma, z), an estimate of E[x0 | x, z] for x = x0 + sigma * noise.
+    """D(x; sigma, z), an estimate of E[x0 | x, z] for x = x0 + sigma * noise (DRL Sec. 3).
 
     Preconditioned as in Karras et al. 2022 (EDM), Eq. 7, so that the raw network sees inputs and
     regresses targets of unit variance at every noise level:

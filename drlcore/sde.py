@@ -64,11 +64,11 @@ class SDE(ABC):
         return _over(self.drift_coefficient(t), x) * x
 
     def perturb(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """xt = a(t) x0 + std(t) noise, a draw from the perturbation kernel."""
+        """xt = a(t) x0 + std(t) noise, a draw from the perturbation kernel (DRL Sec. 2.1)."""
         return _over(self.mean_coefficient(t), x0) * x0 + _over(self.std(t), x0) * noise
 
     def kernel_score(self, x0: Tensor, xt: Tensor, t: Tensor) -> Tensor:
-        """Gradient of log p_0t(xt | x0) = (a(t) x0 - xt) / std(t)^2."""
+        """Gradient of log p_0t(xt | x0) = (a(t) x0 - xt) / std(t)^2 (DRL Sec. 2.1)."""
         return self.score_from_denoiser(x0, xt, t)
 
     def score_from_denoiser(self, denoised: Tensor, xt: Tensor, t: Tensor) -> Tensor:
@@ -86,25 +86,25 @@ class SDE(ABC):
         return -_over(self.std(t), score) * score
 
     def reverse_drift(self, x: Tensor, t: Tensor, score: Tensor) -> Tensor:
-        """Drift of the reverse-time SDE, f - g^2 s; its diffusion is g."""
+        """Drift of the reverse-time SDE, f - g^2 s; its diffusion is g (DRL Sec. 2.1)."""
         return self.drift(x, t) - _over(self.diffusion(t), x) ** 2 * score
 
     def ode_drift(self, x: Tensor, t: Tensor, score: Tensor) -> Tensor:
-        """Right-hand side of the probability-flow ODE, f - g^2 s / 2."""
+        """Right-hand side of the probability-flow ODE, f - g^2 s / 2 (DRL Sec. 2.1)."""
         return self.drift(x, t) - 0.5 * _over(self.diffusion(t), x) ** 2 * score
 
     def prior(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        """A draw from N(0, std(t_max)^2 I), on the CPU."""
+        """A draw from N(0, std(t_max)^2 I), on the CPU (DRL Sec. 2.1)."""
         std = self.std(torch.tensor(self.t_max))
         return std * torch.randn(shape, generator=generator)
 
     def draw_t(self, n: int, generator: torch.Generator) -> Tensor:
-        """``n`` training times as the noise range's t-sampler says, shape (n,), on the CPU."""
+        """``n`` training times by the range's t-sampler, shape (n,), on the CPU (DRL Sec. 4)."""
         return self.noise.t_sampler.draw(self, torch.rand(n, generator=generator))
 
 
 class VESDE(SDE):
-    """Variance exploding: sigma(t) = sigma_min (sigma_max/sigma_min)^t, t in [0, 1].
+    """Variance exploding: sigma(t) = sigma_min (sigma_max/sigma_min)^t, t in [0, 1] (DRL Sec. 2.1).
 
     The paper's text gives the kernel variance sigma(t)^2 - sigma(0)^2, its code sigma(t)^2. We
     follow the code: std(t) = sigma(t), as if diffusion had begun from a point mass before t = 0.
@@ -134,11 +134,12 @@ class VESDE(SDE):
 
 
 class VPSDE(SDE):
-    """Variance preserving: beta(t) = beta_min + t (beta_max - beta_min), std^2 = 1 - a^2.
+    """Variance preserving: std^2 = 1 - a^2 (DRL ICML, other SDE).
 
-    The clock is the SDE's own t in [0, 1]; the noise range cuts it to [t(sigma_min),
-    t(sigma_max)]: for the paper's 0.01 and 50 to [0.0009, 0.882], under sub-VP to [0.027, 0.882].
-    So uniform t is uniform between these; for the authors' uniform t see ``released_range``.
+    beta(t) = beta_min + t (beta_max - beta_min). The clock is the SDE's own t in [0, 1]; the noise
+    range cuts it to [t(sigma_min), t(sigma_max)]: for the paper's 0.01 and 50 to [0.0009, 0.882],
+    under sub-VP to [0.027, 0.882]. So uniform t is uniform between these; for the authors' uniform
+    t see ``released_range``.
 
     Raises:
         ParameterError: sigma_max is above what the SDE reaches at t = 1.
@@ -185,7 +186,7 @@ class VPSDE(SDE):
 
 
 class SubVPSDE(VPSDE):
-    """Sub-VP: the VP drift with std = 1 - a^2, so that its variance stays below VP's."""
+    """Sub-VP: VP's drift, std = 1 - a^2, so less variance (DRL ICML, other SDE)."""
 
     name = "subvp"
 

@@ -15,7 +15,7 @@ TimeEmbeddingKind = Literal["log_sigma", "gaussian_fourier", "positional"]
 
 
 class TimeEmbedding(nn.Module):
-    """Features of the noise level sigma, built from the noise range; no trained weights.
+    """Features of sigma by which E(x0, t) tells the time; no trained weights (DRL Sec. 3).
 
     One instance serves both networks of a model, so that they always tell the same time; the
     ``log_sigma`` clock is also scaled to the range. (The authors' encoder hard-codes 0.01 and 50,

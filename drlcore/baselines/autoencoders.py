@@ -1,4 +1,4 @@
-"""Autoencoders: the code is what an image can be rebuilt from (DRL Sec. 4, AE and VAE)."""
+"""Autoencoders: the code is what an image can be rebuilt from: AE and VAE."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from drlcore.networks.decoder import ConvDecoder, MLPDecoder
 class Autoencoder(Baseline):
     """||G(z) - x0||^2 / d with an L1 penalty, z = E(x0) or E(x0, t).
 
-    Mean over the d values of an image and sum over the dimensions of z, as for DRL and VDRL, so
-    ``lambda_z`` means the same.
+    A baseline (DRL ICML, downstream), and a pretraining for few labels (DRL Table 6). Mean over the
+    d values of an image and sum over the dimensions of z, as for DRL and VDRL, so ``lambda_z``
+    means the same.
     """
 
     name, colour, penalised = "ae", "C0", True
@@ -33,7 +34,7 @@ class Autoencoder(Baseline):
 
 
 class VAE(Autoencoder):
-    """The same with z ~ E(z | x0) and a KL penalty.
+    """The same with z ~ E(z | x0) and a KL penalty (DRL ICML, downstream).
 
     A decoder of variance s^2 makes this the negative ELBO, times 2 s^2 / d, at
     lambda_z = 2 s^2 / d.

@@ -1,4 +1,4 @@
-"""Contrastive learners: two views of an image have codes that find each other (DRL Sec. 4)."""
+"""Contrastive learners: two views of an image have codes that find each other."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ PROJECTION = 128
 class SimCLR(Baseline):
     """NT-Xent of two views of every image under the full augmentation, see ``nt_xent``.
 
-    A time-conditioned encoder reads all of them at the batch's first t: were t each image's own, it
-    alone would tell which views belong together, and nothing would be learnt of the image. The head
-    g(z) has two linear layers of width 128; z, not g(z), is the code.
+    A baseline (DRL ICML, downstream). A time-conditioned encoder reads all of them at the batch's
+    first t: were t each image's own, it alone would tell which views belong together, and nothing
+    would be learnt of the image. The head g(z) has two linear layers of width 128; z, not g(z), is
+    the code.
     """
 
     name, colour, fewest, images_only = "simclr", "C2", 2, True
@@ -46,7 +47,10 @@ class SimCLR(Baseline):
 
 
 class SimCLRGauss(SimCLR):
-    """SimCLR whose views are the image plus noise: what it knows of images is what DRL knows."""
+    """SimCLR whose views are the image plus noise (DRL ICML, downstream).
+
+    What it knows of images is what DRL knows.
+    """
 
     name, colour, images_only = "simclr-gauss", "C8", False
 

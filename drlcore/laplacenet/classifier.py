@@ -1,7 +1,7 @@
-"""LaplaceNet: a classifier from few labels, whose encoder may be pretrained (DRL, Table 1).
+"""LaplaceNet: a classifier from few labels, whose encoder may be pretrained.
 
 Sellars et al. 2021 as coded by the authors of DRL: what is set, and the network. The training is in
-``laplacenet_training``.
+``fine_tuning``.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class FineTuning(Parameters):
 
 
 class Classifier(nn.Module):
-    """A linear class head on the features of a pretrained encoder, all of it trained.
+    """A linear class head on the features of a pretrained encoder, all of it trained (DRL Table 1).
 
     The encoder's code head is left behind. t = sigmoid(logit_t) is one number for all images.
 

@@ -56,10 +56,11 @@ def fine_tune(
     checkpoint_seconds: float = 20.0,
     on_step: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Train a classifier on the first ``run.train_images`` images, few of them labelled.
+    """Train a classifier on images of which few are labelled (DRL Table 1).
 
-    No epoch is selected: each is evaluated on validation and test, and the last one counts. Only
-    ``encoder_time = "chosen"`` reads validation labels.
+    They are the first ``run.train_images`` images. No epoch is selected: each is evaluated on
+    validation and test, and the last one counts. Only ``encoder_time = "chosen"`` reads validation
+    labels.
 
     An epoch's draws are seeded by (seed, epoch), so that a killed call goes on from the last epoch
     kept in ``resume``, to the same bits. The file is left to whoever stores the result.

@@ -30,7 +30,7 @@ def pseudo_labels(
     alpha: float = 0.99,
     threads: int = 1,
 ) -> Array:
-    """A label for every row: graph, spreading, alignment, largest probability.
+    """A label for every row: graph, spreading, alignment, largest probability (DRL Table 1).
 
     The same arguments give the same labels on the same machine; another number of threads may
     turn the last bit of an inner product, see ``align``.
@@ -58,12 +58,12 @@ def pseudo_labels(
 
 
 def normalised_affinity(features: Array, neighbours: int = 50, threads: int = 1) -> sp.csr_array:
-    """W_n = D^-1/2 W D^-1/2 of the graph of nearest neighbours, float64, shape (N, N).
+    """W_n = D^-1/2 W D^-1/2 of the graph of nearest neighbours (DRL Table 1).
 
-    W_ij is the inner product of the unit vectors i and j if either is among the other's k nearest,
-    else 0; the diagonal is 0. A negative inner product is no weight and counts as 0. A node without
-    an edge, such as a row of zeros, has a row of zeros. W_n is symmetric to the bit, and its
-    eigenvalues lie in [-1, 1].
+    Float64, shape (N, N). W_ij is the inner product of the unit vectors i and j if either is among
+    the other's k nearest, else 0; the diagonal is 0. A negative inner product is no weight and
+    counts as 0. A node without an edge, such as a row of zeros, has a row of zeros. W_n is
+    symmetric to the bit, and its eigenvalues lie in [-1, 1].
 
     Args:
         features: float32, shape (N, d), N > neighbours.
@@ -101,7 +101,7 @@ def spread(
     iterations: int = 30,
     threads: int = 1,
 ) -> Array:
-    """Class probabilities of every node, float64, shape (N, C).
+    """Class probabilities of every node, float64, shape (N, C) (DRL Table 1).
 
     Solves (I - alpha W_n) Z_c = Y_c for every class by conjugate gradients. Z below 0, an error of
     the solver, counts as 0; rows are divided by their sum, and a row of zeros, which no label
@@ -134,7 +134,7 @@ def spread(
 
 
 def align(probabilities: Array, labelled: Array, labels: Array, rounds: int = 100) -> Array:
-    """Distribution alignment: the classes' shares among the pseudo-labels, moved to those known.
+    """Distribution alignment: the classes' shares moved to the known ones (DRL Table 1).
 
     In each round the unlabelled rows' column of class c is multiplied by (share of c among the
     labels) / (share of c among the unlabelled rows' most probable classes), kept in [0.99, 1.01],

@@ -86,7 +86,7 @@ class GaussianMixture:
         labels: Tensor | None = None,
         values: Tensor | None = None,
     ) -> Tensor:
-        """Gradient of log p_t(xt), or of log p_t(xt | factor = value), shape (N, d)."""
+        """Gradient of log p_t(xt), or log p_t(xt | factor = value), (N, d) (DRL Sec. 2.1)."""
         x, a, _, variance = self._kernel(xt, t, sde)
         centre = self.posterior(x, t, sde, labels, values) @ self.means.to(x)
         return ((a * centre - x) / variance).to(xt.dtype)
@@ -94,7 +94,7 @@ class GaussianMixture:
     def conditional_score(
         self, xt: Tensor, t: Tensor, sde: SDE, labels: Tensor, values: Tensor
     ) -> Tensor:
-        """Gradient of log p_t(xt | factor = value), the target of CSM; (N, d)."""
+        """Gradient of log p_t(xt | factor = value), the target of CSM; (N, d) (DRL Sec. 2.2)."""
         return self.score(xt, t, sde, labels, values)
 
     def denoiser(
@@ -181,7 +181,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Prop1:
-    """The terms of DRL Prop. 1, J_DSM = constant + J_ESM, at one time.
+    """The terms of J_DSM = constant + J_ESM at one time (DRL Prop. 1).
 
     Weighted by std(t)^2 and averaged over data dimensions, as the training loss is; no unit.
 
@@ -210,10 +210,11 @@ def prop1_terms(
     score: ModelFunction | None = None,
     labels: Tensor | None = None,
 ) -> Prop1:
-    """Monte-Carlo estimates of the terms of DRL Prop. 1.
+    """Monte-Carlo estimates of the terms of Prop. 1 (DRL Prop. 1).
 
-    With ``labels`` the score is told z = the factor's value, and p_t is p_t(. | z): Prop. 1 then
-    holds for each z (conditional score matching), and the constant is the floor given z. With the
+    ``esm`` is explicit score matching, ``dsm`` denoising score matching (DRL Sec. 2.1). With
+    ``labels`` the score is told z = the factor's value, and p_t is p_t(. | z): Prop. 1 then holds
+    for each z (conditional score matching), and the constant is the floor given z. With the
     unconditional score and ``labels``, esm is what knowing the factor is worth.
 
     Args:
@@ -246,7 +247,7 @@ def floor(
     generator: torch.Generator,
     labels: Tensor | Literal["x0"] | None = None,
 ) -> Estimate:
-    """The lowest loss J^DRL that any score can reach at time t.
+    """The lowest loss J^DRL that any score can reach at time t (DRL Prop. 1).
 
     E |x0 - E[x0 | xt, z]|^2 / sigma^2, mean over data dimensions: the constant of ``prop1_terms``.
     The expectation over x0 given xt is taken in closed form, which lowers the standard error.

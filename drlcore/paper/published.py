@@ -12,7 +12,7 @@ from drlcore.errors import DataError
 
 
 def published_table_1() -> pd.DataFrame:
-    """Test accuracy of LaplaceNet with and without pretraining (Table 1, ICLR-2022 numbering).
+    """Test accuracy of LaplaceNet with and without pretraining (DRL Table 1).
 
     Returns:
         Columns dataset, n_images, n_labels, method (none, drl, vdrl), mixup (off, on), accuracy

@@ -23,7 +23,10 @@ DIVERSITY_IMAGES, DIVERSITY_SAMPLES = 50, 20
 
 
 def latent_grid(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
-    """10 x 10 samples over the first two coordinates of z (DRL Figs. 2, 3, 5-8).
+    """10 x 10 samples over the first two coordinates of z.
+
+    DRL and VDRL, each at uniform t and at high noise: (DRL Fig. 2), (DRL Fig. 3), (DRL Fig. 5),
+    (DRL Fig. 7).
 
     The row is the second coordinate, descending; the column the first, ascending; each cell has
     its own prior draw. A VDRL grid spans [-2, 2], the bulk of its prior N(0, 1). An L1 code has no

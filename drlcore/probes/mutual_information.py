@@ -61,11 +61,12 @@ class MutualInformation:
 def mutual_information(
     x: np.ndarray, y: np.ndarray, resolution: float = RESOLUTION, seed: int = 0
 ) -> MutualInformation:
-    """I(x + n_x; y + n_y) for independent noises n ~ N(0, (resolution * spread)^2 I).
+    """I(x + n_x; y + n_y), the information of noisy readings (DRL ICML, trajectories).
 
-    ``spread`` is the root mean square distance of a code from its mean, of x and of y, so the
-    answer does not change when a code is shifted, rotated, scaled, or padded with constants.
-    Directions whose standard deviation is far below the noise do not count.
+    The noises are independent, n ~ N(0, (resolution * spread)^2 I). ``spread`` is the root mean
+    square distance of a code from its mean, of x and of y, so the answer does not change when a
+    code is shifted, rotated, scaled, or padded with constants. Directions whose standard deviation
+    is far below the noise do not count.
 
     The noise is known, hence the density of a reading is a mean of Gaussians,
     p(r) = E_m N(r; x_m, noise), and I = E log p(r_x, r_y) - log p(r_x) - log p(r_y) is a mean over
@@ -110,7 +111,7 @@ def mutual_information_over_time(
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """``mutual_information`` of the codes at every pair of times.
+    """``mutual_information`` of the codes at every pair of times (DRL ICML, trajectories).
 
     All times share the noise draws, so that equal codes give equal numbers.
 

@@ -163,7 +163,9 @@ def fit_probe(
     settings: ProbeTraining | None = None,
     times: Sequence[int] | None = None,
 ) -> FittedProbe:
-    """Train a probe on ``codes.train``, chosen on ``codes.validation``; test is not looked at.
+    """Train a probe on frozen codes (DRL ICML, downstream).
+
+    It is trained on ``codes.train`` and chosen on ``codes.validation``; test is not looked at.
 
     Codes are whitened by the training codes of all visible times together: one invertible linear
     map for all times, which every probe could learn, but only slowly, because codes often spread

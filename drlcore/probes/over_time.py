@@ -30,7 +30,7 @@ def probe_times(
     inverse_penalties: Sequence[float] = INVERSE_PENALTIES,
     settings: ProbeTraining | None = None,
 ) -> pd.DataFrame:
-    """Every probe at each time: columns t, sigma, split, metric, value.
+    """Every probe at each time: columns t, sigma, split, metric, value (DRL ICML, downstream).
 
     ``knn_accuracy``; ``<factor>_r2`` or ``<factor>_accuracy`` by nearest neighbours, see
     ``static.neighbour_metrics``; ``linear_accuracy``, logistic regression; ``mlp_accuracy``, see
@@ -66,7 +66,7 @@ def probe_times(
 
 
 def few_shot(codes: Trajectories, n_labels: int, draws: int = 5, seed: int = 0) -> pd.DataFrame:
-    """Accuracy at each time from ``n_labels`` labels alone (DRL, few-shot appendix).
+    """Accuracy at each time from few labels (DRL App., few-shot), (DRL Fig. 12).
 
     scikit-learn's ``SVC`` with its defaults (RBF, C = 1, gamma ``scale``) on codes as they are,
     as in the authors' code. Nothing is chosen, so validation serves to choose a time. Draw 0 takes

@@ -26,6 +26,8 @@ def probe(
 ) -> dict[str, float]:
     """All metrics of ``codes`` of ``part``, with probes fitted on ``train_codes`` of ``train``.
 
+    ``silhouette`` is the paper's measure of class separation (DRL Fig. 11).
+
     ``knn_accuracy``, ``linear_accuracy``, ``silhouette`` (of classes, first 5,000 images),
     ``<factor>_r2`` or, for a factor with few discrete values, ``<factor>_accuracy`` (both by
     k nearest neighbours), ``effective_rank``.

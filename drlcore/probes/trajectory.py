@@ -1,4 +1,4 @@
-"""The code as a curve: E(x0, t) over a grid of encoder times (DRL Sec. 3)."""
+"""The code as a curve: E(x0, t) over a grid of encoder times."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def time_grid(sde: SDE, n: int) -> tuple[Array, Array]:
 
 
 def codes_over_time(model: EncoderModel, x: Tensor, sigma: Sequence[float] | Array) -> Array:
-    """E(x0, t) at each level of ``sigma``, float32, shape (T, N, latent_dim).
+    """E(x0, t) at each level of ``sigma``, float32, shape (T, N, latent_dim) (DRL Sec. 3).
 
     A VDRL code is its mean. An encoder E(x0) without a time gives the same code at every time:
     computed once, and returned as a read-only view that takes the memory of one.

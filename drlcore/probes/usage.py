@@ -29,7 +29,7 @@ _BATCH = 1000
 def code_usage(
     model: RepresentationModel, part: Split, method: Method, seed: int, images: int | None = None
 ) -> pd.DataFrame:
-    """Loss with z and with what is put in its place, at noise levels of the training window.
+    """Loss with z and with what is put in its place, by noise level (DRL Sec. 3).
 
     Columns ``sigma``, ``z`` and ``loss``, the mean over images of
     ||D - x0||^2 / (d sigma^2), which is the unpenalised objective. ``z`` is

@@ -18,7 +18,10 @@ def probe_trajectory(
     names: Sequence[ProbeName] = ("gru", "transformer"),
     settings: ProbeTraining | None = None,
 ) -> pd.DataFrame:
-    """``gru_accuracy`` and ``transformer_accuracy``: columns split, metric, value."""
+    """Accuracy of probes that read all times (DRL ICML, trajectories).
+
+    ``gru_accuracy`` and ``transformer_accuracy``: columns split, metric, value.
+    """
     rows = []
     for name in names:
         probe = fit_probe(codes, name, seed, settings)
@@ -30,7 +33,7 @@ def probe_trajectory(
 def attention_over_time(
     codes: Trajectories, seed: int, settings: ProbeTraining | None = None
 ) -> pd.DataFrame:
-    """What a one-iteration transformer looks at, on test codes.
+    """What a one-iteration transformer looks at, on test codes (DRL ICML, trajectories).
 
     Columns t, sigma, split, metric, value; metrics ``attention`` and ``importance``, see
     ``FittedProbe``.
@@ -54,10 +57,11 @@ def ablate_times(
     name: ProbeName = "transformer",
     settings: ProbeTraining | None = None,
 ) -> pd.DataFrame:
-    """Accuracy without one time, and with only one, each mask trained afresh.
+    """Accuracy without one time, and with only one (DRL ICML, trajectories).
 
-    Columns t, sigma, split, metric, value. Metric ``<name>_without_accuracy`` hides the time of
-    the row, ``<name>_only_accuracy`` shows it alone; ``<name>_accuracy`` sees all, t is nan.
+    Each mask is trained afresh. Columns t, sigma, split, metric, value. Metric
+    ``<name>_without_accuracy`` hides the time of the row, ``<name>_only_accuracy`` shows it alone;
+    ``<name>_accuracy`` sees all, t is nan.
 
     Args:
         times: indices of the times to ablate; None for all, at two trainings each.

@@ -20,7 +20,9 @@ METHOD_COLOURS = {method.name: method.colour for method in METHODS.values() if m
 
 
 def over_time(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
-    """Each metric against encoder time: curves of E(x0, t), level lines of E(x0).
+    """Each metric against encoder time (DRL ICML, downstream), (DRL Fig. 12).
+
+    Curves of E(x0, t), level lines of E(x0).
 
     Args:
         table: tidy test rows with columns dataset, method, time_conditioned, seed, t, metric,
@@ -70,7 +72,7 @@ def _level(ax: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:
 def code_curves(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]], labels: np.ndarray, shown: int = 10
 ) -> Figure:
-    """Left: the curves t -> E(x0, t) of a few images. Right: all codes at four times.
+    """Curves t -> E(x0, t) of a few images; codes at four times (DRL ICML, trajectories).
 
     Args:
         curves: method -> (codes (T, N, 2), sigma (T,)).
@@ -101,7 +103,7 @@ def code_curves(
 
 
 def against_steps(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
-    """Each metric against training steps, for the autoencoder and each way to train DRL.
+    """Each metric against training steps, of the autoencoder and of DRL (DRL Prop. 2).
 
     Mean and standard deviation over seeds; the untrained encoder, without steps, as a level line.
 
@@ -167,7 +169,7 @@ def comparison_bars(table: pd.DataFrame) -> Figure:
 
 
 def information_heatmaps(table: pd.DataFrame) -> Figure:
-    """Normalised mutual information of the codes at two times, mean over seeds, by method.
+    """Normalised mutual information of codes at two times, by method (DRL ICML, trajectories).
 
     Args:
         table: rows of metric ``nmi`` with columns method, seed, t, t_j, value.
@@ -193,7 +195,7 @@ def information_heatmaps(table: pd.DataFrame) -> Figure:
 
 
 def trajectory_attention(table: pd.DataFrame) -> Figure:
-    """Attention of the transformer over t, and what hiding a time, or all others, does.
+    """Attention over t; what hiding a time, or all others, does (DRL ICML, trajectories).
 
     Args:
         table: tidy test rows with columns method, seed, t, metric, value.
@@ -223,7 +225,7 @@ def trajectory_attention(table: pd.DataFrame) -> Figure:
 
 
 def over_time_by_sde(table: pd.DataFrame, metric: str) -> Figure:
-    """Accuracy against noise level under each SDE, for each method; baselines as level lines.
+    """Accuracy by noise level under each SDE; baselines level (DRL ICML, other SDE).
 
     Against sigma, not t: the SDEs' clocks differ, their noise levels do not.
     """

@@ -37,7 +37,7 @@ PAID_COLOURS = {"worth": "0.2", "kept_class": "C0", "kept_ink": "C3"}
 
 
 def dial_figure(table: pd.DataFrame) -> Figure:
-    """What can be read from the code, what the loss pays for, and what ranges of noise teach.
+    """What is read from the code, what is paid for, what ranges teach (DRL Fig. 11).
 
     Left: class accuracy and ink R² against the single level trained at; dashed, an untrained
     encoder. Middle: what the code is worth to the score network, and the share of that which is

@@ -17,7 +17,9 @@ from drlcore.paper.plots.style import CLASS_MAP, show_image, tile
 def latent_spaces(
     spaces: Mapping[str, tuple[Mapping[str, np.ndarray], np.ndarray]], labels: np.ndarray
 ) -> Figure:
-    """For each title a sheet of samples over the grid of codes, and test codes by class.
+    """A sheet of samples over the grid of codes, and test codes by class, for each title.
+
+    (DRL Fig. 2), (DRL Fig. 3), (DRL Fig. 5), (DRL Fig. 7).
 
     Args:
         spaces: title -> (latent grid as in ``sheets.latent_grid``, codes (N, latent_dim)).
@@ -54,7 +56,7 @@ def code_scatter(ax: Axes, codes: np.ndarray, labels: np.ndarray, title: str = "
 
 
 def swap_sheets(sheets: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Rows: the noisy image; columns: the image whose code is given; one sheet per sigma."""
+    """Rows: the noisy image; columns: whose code is given; by sigma (DRL Fig. 9)."""
     n_levels = max(len(sheet["sigmas"]) for sheet in sheets.values())
     figure, axes = plt.subplots(
         len(sheets), n_levels, figsize=(2.4 * n_levels, 2.5 * len(sheets)), squeeze=False
@@ -73,7 +75,7 @@ def swap_sheets(sheets: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 
 def same_code_sheets(sheets: Mapping[int, Mapping[str, np.ndarray]]) -> Figure:
-    """The image a code came from, and 25 samples of that code, for each code size."""
+    """The image a code came from, and 25 samples of that code, for each code size (DRL Fig. 10)."""
     figure, axes = plt.subplots(1, len(sheets) + 1, figsize=(1.75 * (len(sheets) + 1), 2.1))
     first = next(iter(sheets.values()))
     show_image(axes[0], first["source"])

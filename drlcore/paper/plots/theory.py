@@ -19,7 +19,7 @@ SHUFFLED = {"color": "C3", "ls": ":", "label": "a shuffled factor"}
 
 
 def prop1_curves(table: pd.DataFrame) -> Figure:
-    """Left: the three terms of Prop. 1. Right: the floor given what z tells, and the control.
+    """Left: the three terms (DRL Prop. 1). Right: the floor given what z tells; the control.
 
     Mean over seeds, with their standard deviation.
 
@@ -106,7 +106,7 @@ def t_sampler_histograms(draws: Mapping[str, np.ndarray]) -> Figure:
 
 
 def scheme(x0: np.ndarray, noisy: Mapping[float, np.ndarray]) -> Figure:
-    """The idea: noise goes one way, the score network back, with a code of the clean image."""
+    """The idea: noise one way, the score network back, with a code of x0 (DRL Fig. 1)."""
     figure, ax = plt.subplots(figsize=(7.2, 2.6))
     ax.set(xlim=(0, 10), ylim=(0, 3.6), aspect="equal")
     ax.axis("off")
