@@ -100,6 +100,14 @@ def load_or_train(
         ArtefactError: the stored weights are corrupt or were made from other data, or a new file
             cannot be written.
         TrainingError: training failed; see ``train``.
+
+    Example:
+        >>> from drlcore import RunParameters, load_or_train
+        >>> run = RunParameters(dataset="digits", steps=5, batch_size=16)
+        >>> model = load_or_train(run, progress=False)  # trains
+        >>> model = load_or_train(run, progress=False)  # loads
+        >>> model.latent_dim
+        2
     """
     dataset = load_dataset(run.dataset)
     model = build_model(run, dataset).to(pick_device(device))
