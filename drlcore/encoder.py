@@ -72,6 +72,17 @@ class Encoder(nn.Module):
         head: reads the code from them; None where the features are the code.
 
     Shape: x0 (B, C, H, W), embedding (B, embedding_dim) -> features (B, n_features).
+
+    Example:
+        >>> import torch
+        >>> from drlcore import Encoder
+        >>> class InkEncoder(Encoder):
+        ...     n_features, head = 1, None  # the feature is the code
+        ...
+        ...     def features(self, x0, embedding=None):
+        ...         return x0.flatten(1).mean(1, keepdim=True)
+        >>> InkEncoder()(torch.full((2, 1, 8, 8), 0.5)).mean.tolist()
+        [[0.5], [0.5]]
     """
 
     images_only: ClassVar[bool] = True
@@ -104,6 +115,8 @@ class ConvEncoder(Encoder):
         channels: width of the first convolution, doubled twice.
 
     Example:
+        >>> import torch
+        >>> from drlcore import ConvEncoder
         >>> encoder = ConvEncoder((1, 28, 28), latent_dim=2)
         >>> encoder(torch.zeros(5, 1, 28, 28)).mean.shape
         torch.Size([5, 2])

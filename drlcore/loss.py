@@ -65,9 +65,10 @@ def drl_loss(
 
     Example:
         >>> import torch
-        >>> from drlcore import ConvEncoder, Denoiser, NoiseRange, RepresentationModel, VESDE
+        >>> from drlcore import VESDE, ConvEncoder, Denoiser, NoiseRange
+        >>> from drlcore import RepresentationModel, drl_loss
         >>> sde, shape = VESDE(NoiseRange()), (1, 28, 28)
-        >>> denoiser = Denoiser.small(shape, latent_dim=2, noise=sde.noise)
+        >>> denoiser = Denoiser.build(shape, 2, sde.noise)
         >>> model = RepresentationModel(sde, denoiser, ConvEncoder(shape, latent_dim=2))
         >>> generator = torch.Generator().manual_seed(0)
         >>> t = sde.draw_t(8, generator)

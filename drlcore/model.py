@@ -58,6 +58,17 @@ class RepresentationModel(EncoderModel):
         time_conditioned: whether the encoder is E(x0, t), the curve t -> z.
 
     Shape: images (B, ...), times (B,), codes (B, latent_dim).
+
+    Example:
+        >>> import torch
+        >>> from drlcore import VESDE, ConvEncoder, Denoiser, NoiseRange, RepresentationModel
+        >>> sde, shape = VESDE(NoiseRange()), (1, 28, 28)
+        >>> denoiser = Denoiser.build(shape, 2, sde.noise)
+        >>> model = RepresentationModel(sde, denoiser, ConvEncoder(shape, latent_dim=2))
+        >>> x0, t = torch.zeros(5, *shape), torch.full((5,), 0.5)
+        >>> xt = sde.perturb(x0, t, torch.randn(x0.shape))
+        >>> model.score(xt, t, model.encode(x0).mean).shape
+        torch.Size([5, 1, 28, 28])
     """
 
     def __init__(

@@ -166,6 +166,7 @@ class NoiseRange(Parameters):
         ParameterError: an impossible range, an unknown t-sampler, or fields that are not its.
 
     Example:
+        >>> from drlcore import NoiseRange
         >>> high = NoiseRange(sigma_max=50.0).interval(5.0, 50.0)
         >>> high.label, high.window
         ('uniform t, σ in [5, 50]', (5.0, 50.0))

@@ -116,6 +116,16 @@ def probability_flow_ode(
 
     Raises:
         ParameterError: rho <= 0, or as the module says.
+
+    Example:
+        >>> import torch
+        >>> from drlcore import VESDE, NoiseRange, probability_flow_ode
+        >>> def denoiser(xt, t, z):
+        ...     return torch.full_like(xt, 0.5)  # all data is one point
+        >>> sde, generator = VESDE(NoiseRange()), torch.Generator().manual_seed(0)
+        >>> samples = probability_flow_ode(sde, denoiser, None, (2, 1), 10, generator)
+        >>> samples.x.tolist(), samples.nfe
+        ([[0.5], [0.5]], 19)
     """
     if not rho > 0:
         raise ParameterError(f"rho = {rho!r}: must be above 0")

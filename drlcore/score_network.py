@@ -63,6 +63,8 @@ class Denoiser(nn.Module):
         """A denoiser of samples of ``shape`` around a network of ``SCORE_NETWORKS``.
 
         Example:
+            >>> import torch
+            >>> from drlcore import Denoiser, NoiseRange
             >>> denoiser = Denoiser.build((1, 28, 28), latent_dim=2, noise=NoiseRange())
             >>> x, sigma, z = torch.zeros(5, 1, 28, 28), torch.ones(5), torch.zeros(5, 2)
             >>> denoiser(x, sigma, z).shape

@@ -109,6 +109,13 @@ class VESDE(SDE):
     The paper's text gives the kernel variance sigma(t)^2 - sigma(0)^2, its code sigma(t)^2. We
     follow the code: std(t) = sigma(t), as if diffusion had begun from a point mass before t = 0.
     The two differ by sigma_min^2 = 1e-4 of variance at the paper's values.
+
+    Example:
+        >>> import torch
+        >>> from drlcore import VESDE, NoiseRange
+        >>> sde = VESDE(NoiseRange(sigma_min=0.01, sigma_max=50.0))
+        >>> print(f"{sde.sigma(torch.tensor(0.5)):.3f}")
+        0.707
     """
 
     name: ClassVar[str] = "ve"
@@ -143,6 +150,14 @@ class VPSDE(SDE):
 
     Raises:
         ParameterError: sigma_max is above what the SDE reaches at t = 1.
+
+    Example:
+        >>> import torch
+        >>> from drlcore import VPSDE, NoiseRange
+        >>> sde = VPSDE(NoiseRange())
+        >>> t = sde.t(torch.tensor(2.0))  # where there is twice as much noise as image
+        >>> print(f"a = {sde.mean_coefficient(t):.3f}, std = {sde.std(t):.3f}")
+        a = 0.447, std = 0.894
     """
 
     name: ClassVar[str] = "vp"
@@ -186,7 +201,16 @@ class VPSDE(SDE):
 
 
 class SubVPSDE(VPSDE):
-    """Sub-VP: VP's drift, std = 1 - a^2, so less variance (DRL ICML, other SDE)."""
+    """Sub-VP: VP's drift, std = 1 - a^2, so less variance (DRL ICML, other SDE).
+
+    Example:
+        >>> import torch
+        >>> from drlcore import NoiseRange, SubVPSDE
+        >>> sde = SubVPSDE(NoiseRange())
+        >>> t = sde.t(torch.tensor(2.0))
+        >>> print(f"a = {sde.mean_coefficient(t):.3f}, std = {sde.std(t):.3f}")
+        a = 0.414, std = 0.828
+    """
 
     name = "subvp"
 

@@ -81,6 +81,7 @@ def load_dataset(name: str) -> Dataset:
         DataError: a file is absent, damaged, or holds something else.
 
     Example:
+        >>> from drlcore import load_dataset
         >>> digits = load_dataset("digits")
         >>> digits.shape, len(digits.train.x)
         ((1, 8, 8), 1077)

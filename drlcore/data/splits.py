@@ -101,6 +101,7 @@ def from_arrays(
 
     Example:
         >>> import numpy as np
+        >>> from drlcore import from_arrays
         >>> x, y = np.zeros((40, 8, 8), dtype=np.uint8), np.arange(40) % 2
         >>> from_arrays("squares", x, y, x, y).train.x.shape
         torch.Size([36, 1, 8, 8])

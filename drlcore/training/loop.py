@@ -83,6 +83,18 @@ def train(
             and last good checkpoint.
         ArtefactError: a checkpoint cannot be written, is corrupt, or is of another run or data.
         ParameterError, DataError: ``run.label_split`` does not fit the classes or the images.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from drlcore import RunParameters, load_dataset, train
+        >>> from drlcore.training.run import build_model
+        >>> run, digits = RunParameters(dataset="digits", steps=60), load_dataset("digits")
+        >>> model = build_model(run, digits)
+        >>> with TemporaryDirectory() as folder:
+        ...     history = train(run, model, digits, Path(folder), progress=False)
+        >>> history.step.tolist()
+        [50, 60]
     """
     torch.set_num_threads(run.threads)
     device = next(model.parameters()).device

@@ -64,6 +64,12 @@ class RunParameters(Parameters):
 
     Raises:
         ParameterError: naming the parameter, the value and what is allowed.
+
+    Example:
+        >>> from drlcore import NoiseRange, RunParameters
+        >>> run = RunParameters(dataset="digits", method="vdrl", noise=NoiseRange().single(5.0))
+        >>> run.title, run.key == run.updated(seed=1).key
+        ('digits vdrl, σ = 5, seed 0', False)
     """
 
     dataset: str = "mnist"
