@@ -19,7 +19,7 @@ from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.data.factors import FACTORS
 from drlcore.errors import ArtefactError, DataError, ParameterError
-from drlcore.model import EncoderModel
+from drlcore.model import EncoderModel, encode
 from drlcore.noise_range import NoiseRange
 from drlcore.paper import products
 from drlcore.paper import protocol as downstream
@@ -32,7 +32,6 @@ from drlcore.probes import over_time as time_probes
 from drlcore.probes import whole_trajectory as trajectory_probes
 from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
 from drlcore.probes.neural import ProbeTraining
-from drlcore.probes.static import encode
 from drlcore.training import store
 from drlcore.training.run import RunParameters, build_model
 

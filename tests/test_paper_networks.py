@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from drlcore.encoder import Code
-from drlcore.networks.blocks import Attention, ResBlock, UNet
+from drlcore.networks.blocks import Attention, ResBlock
 from drlcore.networks.paper import (
     MNISTEncoder,
     MNISTScoreNetwork,
@@ -15,7 +15,7 @@ from drlcore.networks.paper import (
 
 torch.set_num_threads(1)
 EMBEDDING = 32
-SCORE_NETWORKS = (UNet, MNISTScoreNetwork, NCSNppSmall)
+SCORE_NETWORKS = (MNISTScoreNetwork, NCSNppSmall)
 ENCODERS = (MNISTEncoder, WideResNetEncoder)
 
 

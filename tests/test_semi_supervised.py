@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 import torch
 
-from drlcore.data.datasets import Dataset, load_dataset
+from drlcore.data.datasets import DATASETS, Dataset, load_dataset
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import ParameterError
 from drlcore.laplacenet.classifier import FineTuning
 from drlcore.paper import label_graph_sheet
 from drlcore.paper.experiments import SemiSupervised, comparison, semi_supervised
-from drlcore.paper.experiments.semi_supervised import ARMS, N_CLASSES, Variant
+from drlcore.paper.experiments.semi_supervised import ARMS, Variant
 from drlcore.paper.presets import PRESETS
 from drlcore.paper.products import label_graph
 from drlcore.paper.tables.semi_supervised import of_cells, of_label_splits
@@ -144,7 +144,7 @@ def test_the_paper_s_grid_is_table_1_s_and_lists_itself_without_an_image(
     for dataset, budgets in TABLE_1.items():
         assert paper.budgets(dataset) == budgets
         assert paper.images_of(dataset) == 45_000  # of 50,000; a tenth is for validation
-        assert all(n % N_CLASSES[dataset] == 0 for n in budgets)
+        assert all(n % DATASETS[dataset].n_classes == 0 for n in budgets)
     cells = paper.cells()
     assert len(cells) == (6 * 2 + 3 * 2 + 3 + 1) * (5 + 4 + 2)
     assert {cell.settings.steps for cell in cells} == {250_000, 100_000, 50_000}
