@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from drlcore.data import paths
-from drlcore.networks.paper import NCSNppSmall, WideResNetEncoder
+from drlcore.networks.paper_cifar import NCSNppSmall, WideResNetEncoder
 from drlcore.paper.experiments import METHODS
 from drlcore.paper.presets import PRESETS
 from drlcore.training.run import build_model

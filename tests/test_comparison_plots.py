@@ -18,7 +18,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from drlcore.paper.experiments import METHODS
+from drlcore.paper.experiments import COMPARED
 from drlcore.paper.plots import comparison as comparison_plots
 from drlcore.paper.plots import style
 from drlcore.paper.plots.comparison import METHOD_COLOURS
@@ -62,7 +62,7 @@ def bands(ax: Axes) -> list[PolyCollection]:
 
 
 def test_every_method_compared_has_one_colour_of_its_own():
-    assert {compared.method for compared in METHODS} == set(METHOD_COLOURS)
+    assert {compared.method for compared in COMPARED} == set(METHOD_COLOURS)
     assert len({to_rgba(c) for c in METHOD_COLOURS.values()}) == len(METHOD_COLOURS)
 
 

@@ -6,12 +6,8 @@ from torch import nn
 
 from drlcore.encoder import Code
 from drlcore.networks.blocks import Attention, ResBlock
-from drlcore.networks.paper import (
-    MNISTEncoder,
-    MNISTScoreNetwork,
-    NCSNppSmall,
-    WideResNetEncoder,
-)
+from drlcore.networks.paper_cifar import NCSNppSmall, WideResNetEncoder
+from drlcore.networks.paper_mnist import MNISTEncoder, MNISTScoreNetwork
 
 torch.set_num_threads(1)
 EMBEDDING = 32

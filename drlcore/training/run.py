@@ -168,7 +168,7 @@ class RunParameters(Parameters):
         }
         for name, part in parts.items():
             if not part.__module__.startswith("drlcore."):
-                found[name] = hashlib.sha256(inspect.getsource(part).encode()).hexdigest()[:12]
+                found[name] = _source_fingerprint(part)
         return {name: revision for name, revision in found.items() if revision}
 
     @property
@@ -202,6 +202,15 @@ class RunParameters(Parameters):
         paper does not mention.
         """
         return self.updated(first_stage=self, noise=noise, **changes)
+
+
+def _source_fingerprint(part: type) -> str:
+    """Of an own part's source; of its name where that cannot be read, as in a plain prompt."""
+    try:
+        source = inspect.getsource(part)
+    except (OSError, TypeError):
+        source = part.__qualname__
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
