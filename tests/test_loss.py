@@ -274,15 +274,15 @@ class Oracle(nn.Module):
 
     def __init__(self, mixture: GaussianMixture, tells: str, labels: Tensor | None) -> None:
         super().__init__()
-        self.mixture, self.tells, self.labels = mixture, tells, labels
-        self.ve = SDES["ve"](NoiseRange())
+        self.tells, self.ve = tells, SDES["ve"](NoiseRange())
+        self.law = mixture.noised(self.ve, labels)
         self.latent_dim = {"nothing": 0, "factor": 2, "x0": 3}[tells]
 
     def forward(self, x: Tensor, sigma: Tensor, z: Tensor) -> Tensor:
         if self.tells == "x0":
             return z
-        given = () if self.tells == "nothing" else (self.labels, z.argmax(1))
-        return self.mixture.denoiser(x, self.ve.t(sigma), self.ve, *given)
+        told = None if self.tells == "nothing" else z.argmax(1)
+        return self.law.denoiser(x, self.ve.t(sigma), told)
 
 
 class Everything(nn.Module):

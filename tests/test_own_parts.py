@@ -179,7 +179,8 @@ def test_an_own_part_that_was_changed_is_another_run(
     for name, factor in (("own_sde_1", 1.0), ("own_sde_2", 1.0), ("own_sde_3", 1.5)):
         (tmp_path / f"{name}.py").write_text(
             "from drlcore import VESDE\n\n\nclass Mine(VESDE):\n"
-            f'    name = "mine"\n\n    def std(self, t):\n        return {factor} * super().std(t)\n'
+            '    name = "mine"\n\n    def std(self, t):\n'
+            f"        return {factor} * super().std(t)\n"
         )
         SDES["mine"] = importlib.import_module(name).Mine
         keys.append(RunParameters(**RUN, sde="mine").key)
