@@ -16,7 +16,7 @@ from drlcore.paper.publish import executed
 
 os.environ |= {
     "DRLCORE_OUTPUT": str(paths.output()),
-    "DRLCORE_ARTEFACTS": str(paths.runs()),  # compute everything; committed results do not count
+    "DRLCORE_ARTEFACTS": str(paths.runs()),  # holds no bundles: nothing committed counts
     "DRLCORE_REFERENCE": "1",  # see Experiment.place
 }
 ASKED = plan(config)

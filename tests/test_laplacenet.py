@@ -507,14 +507,14 @@ def test_kill_9_and_continue_give_the_same_table(
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert resume.is_file() and product.path is None
+    assert resume.is_file() and product.stored is None
     assert 1 <= len(load_tensors(resume)["rows"]) < settings.epochs(IMAGES)
     product.load(progress=False)
     assert not resume.exists()  # once the table is there
     first = product.sha256
     monkeypatch.setenv("DRLCORE_OUTPUT", str(whole))
     product.load(progress=False)
-    assert product.path is not None and product.path.is_relative_to(whole)
+    assert product.stored is not None and product.stored.path.is_relative_to(whole)
     assert product.sha256 == first
 
 

@@ -299,7 +299,8 @@ def test_the_label_graph_shows_one_graph_and_its_labels(
 def test_the_label_graph_is_stored_and_read_back(output: Path) -> None:
     product = label_graph(SMOKE.pretrained("drl", "digits", 0))
     computed, stored = product.load(progress=False), product.load(progress=False)
-    assert product.path == store.folder(product.run) / product.file
+    assert product.stored is not None
+    assert product.stored.path == store.folder(product.run) / product.file
     assert computed.keys() == stored.keys()
     for name in computed:
         assert np.array_equal(computed[name], stored[name])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from committed import commit
 from safetensors.numpy import save_file
 
 from drlcore.data import paths
@@ -85,21 +86,22 @@ def put_product(
 
 
 def test_a_run_is_looked_for_here_then_among_the_artefacts(checkout: Path) -> None:
-    assert store.find(RUN, "run.json") is None
-    committed, here = paths.artefacts() / RUN.key, store.folder(RUN)
-    put_card(committed, RUN)
-    assert store.find(RUN, "run.json") == committed / "run.json"
-    put_card(here, RUN)
-    assert store.find(RUN, "run.json") == here / "run.json"
-    assert store.find(RUN.updated(seed=1), "run.json") is None
-    assert checkout in committed.parents and checkout not in here.parents
+    assert store.find_card(RUN) is None
+    there = put_card(checkout / "made" / RUN.key, RUN)
+    commit(checkout / "made", paths.artefacts())
+    assert store.find_card(RUN) == there
+    here = there.model_copy(update={"wall_s": 2.0})
+    here.save(store.folder(RUN))
+    assert store.find_card(RUN) == here
+    assert store.find_card(RUN.updated(seed=1)) is None
+    assert checkout in paths.artefacts().parents and checkout not in store.folder(RUN).parents
 
 
 def test_committed_weights_are_loaded_from_another_place_without_training(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = store.load_or_train(RUN, progress=False, device="cpu")
-    shutil.copytree(store.folder(RUN), paths.artefacts() / RUN.key)
+    commit(paths.runs(), paths.artefacts())
     shutil.rmtree(store.folder(RUN))
     monkeypatch.setattr(store, "train", lambda *_, **__: pytest.fail("trained again"))
     again = store.load_or_train(RUN, progress=False, device="cpu")
@@ -122,11 +124,13 @@ def test_history_trains_if_need_be(checkout: Path) -> None:
 def test_a_product_computed_here_comes_before_the_committed_one(checkout: Path) -> None:
     product = products.metrics(RUN)
     table = "split,metric,value\ntest,a,{}\n"
-    committed = put_product(paths.artefacts() / RUN.key, product, table.format(1))
-    assert product.path == committed
+    put_product(checkout / "made" / RUN.key, product, table.format(1))
+    commit(checkout / "made", paths.artefacts())
+    assert product.stored is not None
+    assert product.stored.path == paths.artefacts() / "metrics.parquet" and product.stored.committed
     assert product.load().value.tolist() == [1]
     here = put_product(store.folder(RUN), product, table.format(2))
-    assert product.path == here
+    assert product.stored.path == here and not product.stored.committed
     assert product.load().value.tolist() == [2]
 
 
@@ -157,7 +161,7 @@ def test_every_kind_of_product_is_computed_once_and_read_back(
         products.reconstructions(RUN, 2),
     ]
     computed = [product.load(progress=False) for product in made]
-    files = {product.path.name for product in made if product.path is not None}
+    files = {product.stored.name for product in made if product.stored is not None}
     assert files == {product.file for product in made} and len(files) == len(made)
     assert not leftovers()
     monkeypatch.setattr(products, "load_or_train", lambda *_, **__: pytest.fail("computed again"))
@@ -171,7 +175,7 @@ def test_every_kind_of_product_is_computed_once_and_read_back(
             assert value.dtype == again[name].dtype
             np.testing.assert_array_equal(value, again[name])
     # Another number of evaluations is another product.
-    assert products.latent_grid(RUN, 3).path is None
+    assert products.latent_grid(RUN, 3).stored is None
 
 
 def test_arrays_keep_values_types_and_order_whatever_their_memory_layout(checkout: Path) -> None:

@@ -384,7 +384,7 @@ def test_products_are_stored_and_read_back(output: Path) -> None:
 
     run = RUN.updated(steps=5)
     table, arrays = metrics(run), codes(run)
-    assert table.path is None
+    assert table.stored is None
     with pytest.raises(ArtefactError, match="has not been computed"):
         _ = table.sha256
     computed, stored = table.load(progress=False), table.load(progress=False)
