@@ -125,7 +125,7 @@ def test_notebooks_share_what_is_alike(preset: str) -> None:
     trained = {run.key for run in eight.trained()}
     assert trained < keys(seven)
     shared = keys(seven) & keys(nine)
-    first = seven.asked[0]
+    first = seven.dataset_names[0]
     assert trained < shared
     of_nine = {run.key: run for run in nine.runs()}
     assert {of_nine[key].sde for key in shared} == {"ve"}
@@ -245,7 +245,7 @@ def test_without_a_name_the_data_sets_are_the_preset_s(preset: Any) -> None:
     wanted = PRESETS[preset].comparison.datasets
     assert len(wanted) == 2 and set(wanted) <= {"mnist", "colored-mnist", "digits"}  # none fetched
     seven = Downstream(preset=preset)
-    assert seven.asked == seven.datasets == list(wanted) and seven.absent == []
+    assert seven.dataset_names == seven.datasets == list(wanted) and seven.absent == []
     assert {run.dataset for run in seven.runs()} == set(wanted)
     for cls in ONE:
         assert cls(preset=preset).datasets == [wanted[0]]
@@ -254,7 +254,7 @@ def test_without_a_name_the_data_sets_are_the_preset_s(preset: Any) -> None:
 
 def test_several_names_are_separated_by_commas_each_counts_once_in_their_order() -> None:
     seven = Downstream(dataset="digits, mnist,digits")
-    assert seven.asked == seven.datasets == ["digits", "mnist"]
+    assert seven.dataset_names == seven.datasets == ["digits", "mnist"]
     assert [run.dataset for run in seven.runs()] == sorted(run.dataset for run in seven.runs())
     for cls in ONE:
         assert {run.dataset for run in cls(dataset="digits, mnist").runs()} == {"digits"}
@@ -298,7 +298,7 @@ def without_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_absent_data_sets_are_reported_and_never_replaced(without_cifar: Path) -> None:
     seven = Downstream(dataset="cifar10,mnist,mini-imagenet")
-    assert seven.asked == ["cifar10", "mnist", "mini-imagenet"]
+    assert seven.dataset_names == ["cifar10", "mnist", "mini-imagenet"]
     assert seven.absent == ["cifar10", "mini-imagenet"]
     assert seven.datasets == ["mnist"]
     alone = Downstream(dataset="mnist")

@@ -113,7 +113,7 @@ class Comparison(Experiment):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.shows_one or not self.datasets:
-            require(self.asked[0])  # an absent one stops here and says how to get it
+            require(self.dataset_names[0])  # an absent one stops here and says how to get it
         # Every run is validated before the first one trains, under every SDE; seeds differ in no
         # more than their number, so one of them speaks for all.
         self.model_copy(update={"n_seeds": 1}).runs()
@@ -131,7 +131,7 @@ class Comparison(Experiment):
     def resolved(self) -> dict[str, Any]:
         numbers = self.numbers_compared
         return {
-            "data": ", ".join(self.asked[:1] if self.shows_one else self.asked),
+            "data": ", ".join(self.dataset_names[:1] if self.shows_one else self.dataset_names),
             "λ": self.weighting_used,
             "latent_dim": self.latent_dim or numbers.latent_dim,
             "seeds": len(self.seeds),
@@ -143,7 +143,7 @@ class Comparison(Experiment):
         return self.numbers.comparison.protocol
 
     @property
-    def asked(self) -> list[str]:
+    def dataset_names(self) -> list[str]:
         """The data sets asked for, there or not."""
         if self.dataset is None:
             return list(self.numbers_compared.datasets)
@@ -156,14 +156,14 @@ class Comparison(Experiment):
 
     @property
     def datasets(self) -> list[str]:
-        """Those the notebook runs on: of ``asked``, the first or all that are there."""
-        there = self.asked[:1] if self.shows_one else self.asked
+        """Those the notebook runs on: of ``dataset_names``, the first or all that are there."""
+        there = self.dataset_names[:1] if self.shows_one else self.dataset_names
         return [name for name in there if available(name)]
 
     @property
     def absent(self) -> list[str]:
-        """Those of ``asked`` that are not: to be reported, never replaced."""
-        return [name for name in self.asked if not available(name)]
+        """Those of ``dataset_names`` that are not: to be reported, never replaced."""
+        return [name for name in self.dataset_names if not available(name)]
 
     @property
     def seeds(self) -> range:

@@ -47,14 +47,14 @@ class CodeCurve(Comparison):
     def along_curve(self) -> list[RunParameters]:
         """E(x0, t): DRL and VDRL, DRL under the other weighting, and untrained."""
         other: Weighting = "edm" if self.weighting_used == "std2" else "std2"
-        runs = [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
-        drl = self.per_seed(CURVES[0], self.asked[0])
+        runs = [r for compared in CURVES for r in self.per_seed(compared, self.dataset_names[0])]
+        drl = self.per_seed(CURVES[0], self.dataset_names[0])
         runs += [run.updated(weighting=other) for run in drl]
-        return runs + self.per_seed(UNTRAINED_CURVE, self.asked[0])
+        return runs + self.per_seed(UNTRAINED_CURVE, self.dataset_names[0])
 
     def at_end(self) -> list[RunParameters]:
         """E(x0): DRL at ``sigma_max`` alone in the ways of ``ENDS``, the autoencoder, untrained."""
-        numbers, dataset = self.numbers_compared, self.asked[0]
+        numbers, dataset = self.numbers_compared, self.dataset_names[0]
         end = self.noise.single(self.sigma_max)
 
         def static(method: str, **changes: Any) -> list[RunParameters]:
@@ -111,11 +111,11 @@ class Trajectory(Comparison):
 
     def trained(self) -> list[RunParameters]:
         """DRL and VDRL."""
-        return [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
+        return [r for compared in CURVES for r in self.per_seed(compared, self.dataset_names[0])]
 
     def untrained(self) -> list[RunParameters]:
         """The control."""
-        return self.per_seed(UNTRAINED_CURVE, self.asked[0])
+        return self.per_seed(UNTRAINED_CURVE, self.dataset_names[0])
 
     def runs(self) -> list[RunParameters]:
         return self.trained() + self.untrained()
@@ -166,7 +166,7 @@ class SDEAblation(Comparison):
         return run.updated(noise=released_range(sde)) if own else run
 
     def runs(self) -> list[RunParameters]:
-        dataset = self.asked[0]
+        dataset = self.dataset_names[0]
         curves = [
             run
             for sde in self.sdes
