@@ -23,7 +23,7 @@ from drlcore.model import EncoderModel, encode
 from drlcore.noise_range import NoiseRange
 from drlcore.paper import products
 from drlcore.paper import protocol as downstream
-from drlcore.paper.experiments import METHODS, Downstream
+from drlcore.paper.experiments import COMPARED, Downstream
 from drlcore.paper.presets import PRESETS
 from drlcore.paper.products import Product
 from drlcore.paper.protocol import Protocol
@@ -139,7 +139,7 @@ def test_a_code_without_time_has_the_same_row_at_every_time() -> None:
     assert (table.groupby(["split", "metric"]).value.nunique() == 1).all()
 
 
-@pytest.mark.parametrize("method", sorted({compared.method for compared in METHODS}))
+@pytest.mark.parametrize("method", sorted({compared.method for compared in COMPARED}))
 def test_every_method_gives_the_same_table(method: str, single: pd.DataFrame) -> None:
     run = RUN.updated(method=method, time_conditioned=False)
     table = downstream.probe_single_times(run, untrained(run), PROTOCOL)

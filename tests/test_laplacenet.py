@@ -30,7 +30,7 @@ from drlcore.laplacenet.classifier import Classifier, FineTuning
 from drlcore.laplacenet.fine_tuning import COLUMNS, _Tuning, fine_tune
 from drlcore.paper.products import fine_tuned
 from drlcore.training import store
-from drlcore.training.checkpoint import load_tensors
+from drlcore.training.checkpoint import load_tensors, with_prefix
 from drlcore.training.run import RunParameters, build_model
 
 DIGITS = load_dataset("digits")

@@ -220,7 +220,9 @@ def test_a_comma_may_belong_to_a_path(own: Path) -> None:
     for names in (f"digits,{path.name}", f"{path.name}, digits"):
         several = Downstream(preset="smoke", dataset=names)
         assert set(several.datasets) == {"digits", str(path)}
-        assert Downstream.from_json(several.model_dump_json()).asked == several.dataset_names
+        assert (
+            Downstream.from_json(several.model_dump_json()).dataset_names == several.dataset_names
+        )
 
 
 def test_the_whole_is_first_looked_at_as_one_path(own: Path) -> None:
