@@ -13,7 +13,7 @@ import pytest
 from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.paper import publish
-from drlcore.paper.claims import ABSENT, OPPOSITE, REPRODUCED
+from drlcore.paper.claims.judge import ABSENT, OPPOSITE, REPRODUCED
 from drlcore.paper.experiments import EXPERIMENTS, StartHere
 from drlcore.training.checkpoint import file_sha256
 
