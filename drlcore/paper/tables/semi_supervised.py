@@ -11,7 +11,7 @@ from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import DataError
 from drlcore.paper.experiments.semi_supervised import Cell
 from drlcore.paper.tables.paired import over_seeds
-from drlcore.paper.tables.results import of_run
+from drlcore.paper.tables.results import add_run_columns
 
 # Pretraining arms, as the paper names them and in the order of every table and figure.
 ARMS = {
@@ -26,7 +26,7 @@ CONDITION = ["dataset", "mixup", "n_labels", "steps"]  # what an arm shares with
 ARM = ["method", "pretrained_on", "encoder_time"]
 
 
-def of_cells(cells: Sequence[Cell]) -> pd.DataFrame:
+def cell_rows(cells: Sequence[Cell]) -> pd.DataFrame:
     """Last epochs, tidy: one row a value, with the columns that say which classifier it is of.
 
     No epoch is selected. Metrics ``accuracy`` and ``top5_accuracy`` on validation and test;
@@ -43,7 +43,7 @@ def of_cells(cells: Sequence[Cell]) -> pd.DataFrame:
             ("train", "pseudo_label_accuracy", last.pseudo_label_accuracy),
             ("train", "t", last.t),
         ]
-        table = of_run(run, pd.DataFrame(rows, columns=["split", "metric", "value"]))
+        table = add_run_columns(run, pd.DataFrame(rows, columns=["split", "metric", "value"]))
         tables.append(
             table.assign(
                 method=variant.method,
@@ -59,7 +59,7 @@ def of_cells(cells: Sequence[Cell]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def of_label_splits(cells: Sequence[Cell]) -> pd.DataFrame:
+def label_split_rows(cells: Sequence[Cell]) -> pd.DataFrame:
     """Which images of each data set were labelled: one row a split, with the seed it is drawn by.
 
     Columns dataset, data_checksum, n_images, n_labels, label_split, indices (of the training
