@@ -4,13 +4,15 @@ A verdict can be followed by hand from an entry and the rows of the table that i
 
 Of a claim ``[[claim]]``:
     claim, figure, published, statistic, selection, control, threshold, fails: texts, see ``Claim``.
-    source: the result table it is judged from, ``data/results/<preset>/<source>.csv``.
+    source: the result table it is judged from, ``data/results/<preset>/<source>.csv``. Of notebook
+        09's the test accuracies of the first data set, in %, with ``compute``, the share of the
+        full compute that fine-tuning took.
     needs: ``all`` contrasts as claimed (by default), ``any`` of them, or ``both signs``: one above
         and one below its control (a claim that something is inconsistent).
     where: rows that everything below is about.
-    best: what is selected, a ``where`` and a ``statistic``: of all settings that it lists (a list,
-        ``each`` or ``inner``) the one whose statistic has the highest mean over seeds on
-        validation, the first among equals. That it is validation is not for an entry to say.
+    best: what is selected, a ``where`` beside the claim's and a ``statistic``: of all settings that
+        it lists (a list, ``each`` or ``inner``) the one whose statistic has the highest mean over
+        seeds on validation, the first among equals. No entry can select on another split.
 
 Of a contrast ``[[claim.contrast]]``, a statistic over seeds against a control:
     name: what is compared; ``{column}`` and ``{control[column]}`` are filled in from the rows,
@@ -70,7 +72,7 @@ COLUMNS = {
     "adam_epsilon", "mixup", "n_labels", "pretrained_on", "encoder_time", "compute",
 }  # fmt: skip
 OPTIONS = ("over", "minus", "below", "chance", "terms")  # of statistics
-# What a table is judged by, where that is not the table itself.
+# What is judged, of a table that is not judged as it is.
 PREPARED = {"09_semi_supervised": judged_accuracies}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -94,26 +95,25 @@ def _in_words(where: Where) -> str:
 # Statistics: (table, where, options) -> one number for each seed.
 
 
-def _over_levels(reduce: Callable[[pd.DataFrame], pd.Series[float]]) -> Statistic:
-    """A statistic of the values by level: themselves, less others, or as a share below others."""
+def _of_levels(
+    reduce: Callable[[pd.DataFrame], pd.Series[float]],
+    table: pd.DataFrame,
+    where: Where,
+    over: str,
+    minus: Where | None = None,
+    below: Where | None = None,
+) -> pd.Series[float]:
+    found = by_level(table, where, over)
+    if minus:
+        found = found - by_level(table, {**where, **minus}, over)
+    if below:
+        found = 1 - found / by_level(table, {**where, **below}, over)
+    if found.isna().any(axis=None):
+        raise DataError(f"{_in_words(where)}: not the seeds and {over} of what it is held to")
+    return reduce(found)
 
-    def statistic(
-        table: pd.DataFrame,
-        where: Where,
-        over: str,
-        minus: Where | None = None,
-        below: Where | None = None,
-    ) -> pd.Series[float]:
-        found = by_level(table, where, over)
-        if minus:
-            found = found - by_level(table, {**where, **minus}, over)
-        if below:
-            found = 1 - found / by_level(table, {**where, **below}, over)
-        if found.isna().any(axis=None):
-            raise DataError(f"{_in_words(where)}: not the seeds and {over} of what it is held to")
-        return reduce(found)
 
-    return statistic
+_mean = partial(_of_levels, lambda by_level: by_level.mean(axis=1))
 
 
 def _best_time(table: pd.DataFrame, where: Where) -> pd.Series[float]:
@@ -136,9 +136,9 @@ def _largest_residual(
 
 
 def _worth_kept(table: pd.DataFrame, where: Where, over: str) -> pd.Series[float]:
-    below, mean = {"metric": "loss_shuffled"}, STATISTICS["mean"]
-    worth = float(mean(table, {**where, "metric": "loss_own"}, over, below=below).mean())
-    left = mean(table, where, over, below=below)
+    shuffled = {"metric": "loss_shuffled"}
+    worth = float(_mean(table, {**where, "metric": "loss_own"}, over, below=shuffled).mean())
+    left = _mean(table, where, over, below=shuffled)
     return left / worth if worth > 0 else 0 * left
 
 
@@ -175,10 +175,10 @@ def _best_same_answer(table: pd.DataFrame, where: Where) -> pd.Series[float]:
 
 STATISTICS: dict[str, Statistic] = {
     "value": values,
-    "mean": _over_levels(lambda by_level: by_level.mean(axis=1)),
-    "largest": _over_levels(lambda by_level: by_level.max(axis=1)),
-    "log10_of_peak": _over_levels(lambda by_level: np.log10(by_level.idxmax(axis=1))),
-    "rank_correlation": _over_levels(rank_correlation),
+    "mean": _mean,
+    "largest": partial(_of_levels, lambda by_level: by_level.max(axis=1)),
+    "log10_of_peak": partial(_of_levels, lambda by_level: np.log10(by_level.idxmax(axis=1))),
+    "rank_correlation": partial(_of_levels, rank_correlation),
     "best_time": _best_time,
     "errors_at_best_time": _errors_at_best_time,
     "largest_residual": _largest_residual,
