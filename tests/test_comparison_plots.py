@@ -281,7 +281,7 @@ def test_a_method_has_its_colour_whatever_stands_beside_it(order):
 
 
 def at_end(values: Mapping[int, Sequence[float]], method: str, **about: Any) -> pd.DataFrame:
-    """Rows of ``results.of_end``: ``values[steps][seed]``."""
+    """Rows of ``results.last_time_rows``: ``values[steps][seed]``."""
     defaults = {"weighting": "std2", "adam_epsilon": 1e-8, "metric": "knn_accuracy"}
     return pd.DataFrame(
         [{**defaults, "method": method, "steps": steps, "seed": seed, "value": v, **about}

@@ -12,7 +12,7 @@ import pytest
 from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.paper import publish
-from drlcore.paper.claims import ABSENT, OPPOSITE, REPRODUCED
+from drlcore.paper.claims.judge import ABSENT, OPPOSITE, REPRODUCED
 from drlcore.paper.experiments import EXPERIMENTS, StartHere
 from drlcore.training import artefacts
 from drlcore.training.checkpoint import csv_bytes, file_sha256

@@ -20,7 +20,7 @@ from drlcore.paper.experiments import SemiSupervised, comparison, semi_supervise
 from drlcore.paper.experiments.semi_supervised import ARMS, Variant
 from drlcore.paper.presets import PRESETS
 from drlcore.paper.products import label_graph
-from drlcore.paper.tables.semi_supervised import of_cells, of_label_splits
+from drlcore.paper.tables.semi_supervised import cell_rows, label_split_rows
 from drlcore.training import store
 from drlcore.training.run import RunParameters, build_model
 
@@ -213,7 +213,7 @@ def test_cells_make_tidy_rows_of_the_last_epoch(output: Path) -> None:
         if cell.variant in wanted and cell.settings.n_labels == 10 and cell.settings.seed == 1
     ]
     assert len(cells) == 4
-    table = of_cells(cells)
+    table = cell_rows(cells)
     assert len(table) == 6 * len(cells)
     for cell in cells:
         mine = table[
@@ -243,7 +243,7 @@ def test_cells_make_tidy_rows_of_the_last_epoch(output: Path) -> None:
 
 def test_stored_label_splits_are_those_drawn_again(tmp_path: Path) -> None:
     cells = SMOKE.cells()
-    of_label_splits(cells).to_csv(tmp_path / "splits.csv", index=False)
+    label_split_rows(cells).to_csv(tmp_path / "splits.csv", index=False)
     stored = pd.read_csv(tmp_path / "splits.csv")
     pairs = stored[["n_labels", "label_split"]].itertuples(index=False, name=None)
     assert sorted(pairs) == [(10, 0), (10, 1), (50, 0), (50, 1)]

@@ -23,6 +23,7 @@ from drlcore.paper.experiments import SETTINGS, LatentSpace, NoiseDial
 from drlcore.paper.products import Product
 from drlcore.paper.sheets import Arrays
 from drlcore.paper.tables import results
+from drlcore.paper.tables.theory import floor_rows, gain_rows
 from drlcore.training import store
 from drlcore.training.card import Card, Data, Weights
 from drlcore.training.checkpoint import file_sha256
@@ -229,7 +230,7 @@ def test_a_result_row_says_which_run_it_is_of() -> None:
     run = RUN.updated(
         method="vdrl", sde="vp", noise=NoiseRange().interval(0.5, 2.0), latent_dim=3, seed=4
     )
-    (row,) = results.of_run(run, MEASURED).to_dict("records")
+    (row,) = results.add_run_columns(run, MEASURED).to_dict("records")
     assert row == {
         "dataset": "digits", "method": "vdrl", "sde": "vp", "t_sampler": "interval",
         "sigma_min": 0.5, "sigma_max": 2.0, "latent_dim": 3, "seed": 4, "run": run.key,
@@ -240,14 +241,16 @@ def test_a_result_row_says_which_run_it_is_of() -> None:
 
 
 def test_levels_of_a_single_level_are_equal_and_no_code_has_no_dimension() -> None:
-    (row,) = results.of_run(RUN.updated(noise=NoiseRange().single(3.0)), MEASURED).itertuples()
+    (row,) = results.add_run_columns(
+        RUN.updated(noise=NoiseRange().single(3.0)), MEASURED
+    ).itertuples()
     assert (row.sigma_min, row.sigma_max, row.t_sampler) == (3.0, 3.0, "single")
-    assert results.of_run(RUN.updated(method="dsm"), MEASURED).latent_dim.tolist() == [0]
+    assert results.add_run_columns(RUN.updated(method="dsm"), MEASURED).latent_dim.tolist() == [0]
 
 
 def test_a_second_stage_is_filed_under_the_noise_its_encoder_saw() -> None:
     two = RUN.updated(noise=NoiseRange().single(3.0)).second_stage(NoiseRange(), steps=10)
-    (row,) = results.of_run(two, MEASURED).itertuples()
+    (row,) = results.add_run_columns(two, MEASURED).itertuples()
     assert (row.sigma_min, row.sigma_max, row.t_sampler) == (3.0, 3.0, "single")
     assert row.run == two.key
 
@@ -262,7 +265,7 @@ def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
          for s, g in zip(levels, of, strict=True)],
         columns=["sigma", "factor", "gain"],
     )  # fmt: skip
-    table = results.of_floor("vp", 2, levels, terms, floors, gains)
+    table = floor_rows("vp", 2, levels, terms, floors, gains)
     wide = table.pivot(index="sigma_max", columns="metric", values="value")
     assert wide.dsm.tolist() == [4, 5] and wide.constant.tolist() == [3, 4]
     assert wide.esm.tolist() == [1, 2] and wide.error.tolist() == [0, 1]
@@ -276,7 +279,7 @@ def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
     assert (table.sde == "vp").all() and (table.seed == 2).all()
     assert (table.sigma_min == table.sigma_max).all() and (table.latent_dim == 0).all()
 
-    theory = results.of_gains(gains, price=0.3)
+    theory = gain_rows(gains, price=0.3)
     pays = theory[theory.metric.str.startswith("pays_")].set_index(["metric", "sigma_max"]).value
     assert pays.to_dict() == {
         ("pays_coarse", 0.1): 1, ("pays_coarse", 1.0): 1, ("pays_fine", 0.1): 0,
@@ -288,8 +291,8 @@ def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
 
 
 def test_written_tables_have_the_columns_in_order_and_are_read_back(output: Path) -> None:
-    one = results.of_run(RUN, MEASURED).assign(range="all t")[::-1]
-    two = results.of_run(RUN.updated(seed=1), MEASURED.assign(value=1 / 3))
+    one = results.add_run_columns(RUN, MEASURED).assign(range="all t")[::-1]
+    two = results.add_run_columns(RUN.updated(seed=1), MEASURED.assign(value=1 / 3))
     written = results.write("made-up", "table", [one, two])
     assert list(written.columns) == [*results.COLUMNS, "range"]
     stored = results.read("made-up", "table")
@@ -301,15 +304,15 @@ def test_written_tables_have_the_columns_in_order_and_are_read_back(output: Path
 
 def test_results_computed_here_come_before_the_committed_ones(checkout: Path) -> None:
     with pytest.raises(ArtefactError, match=r"no results of table.*PRESET=made-up"):
-        results.path_of("made-up", "table")
+        results.table_path("made-up", "table")
     committed = put(checkout / "data" / "results" / "made-up" / "table.csv", "value\n1\n")
-    assert results.path_of("made-up", "table") == committed
+    assert results.table_path("made-up", "table") == committed
     assert results.read("made-up", "table").value.tolist() == [1]
     here = put(paths.results("made-up") / "table.csv", "value\n2\n")
-    assert results.path_of("made-up", "table") == here
+    assert results.table_path("made-up", "table") == here
     assert results.read("made-up", "table").value.tolist() == [2]
     with pytest.raises(ArtefactError):
-        results.path_of("other", "table")
+        results.table_path("other", "table")
 
 
 # Who wins, the code or the noisy image.
@@ -390,7 +393,7 @@ def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path
             same_code = products.same_code(space.of_dimension(dimension, seed), steps)
             put_product(store.folder(same_code.run), same_code, sheet)
 
-    table = results.write("smoke", "made", results.of_latent_space(space))
+    table = results.write("smoke", "made", results.latent_space_tables(space))
     assert list(table.columns) == [*results.COLUMNS, "at_sigma"]
     assert not table[results.COLUMNS].isna().any().any()
     assert (table.groupby(["metric", "seed"]).size().unstack().nunique(axis=1) == 1).all()
@@ -452,6 +455,6 @@ def test_a_code_worth_too_little_to_share_has_no_shares() -> None:
             "loss": [1.0, 1.001, 1.0],
         }
     )
-    rows = results.of_usage(RUN, used)
+    rows = results.usage_rows(RUN, used)
     assert set(rows.metric) == {"loss_own", "loss_shuffled", "loss_same_ink", "worth"}
     assert not rows.isna().any().any()
