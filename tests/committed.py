@@ -10,10 +10,12 @@ from drlcore.training.card import CARD, read_card
 
 def commit(runs: Path, target: Path) -> None:
     """Everything in the folder ``runs``, weights too, bundled in ``target``."""
-    cards = {folder.name: read_card(folder, folder.name) for folder in runs.iterdir()}
+    folders = [folder for folder in runs.iterdir() if folder.name != ".locks"]
+    cards = {folder.name: read_card(folder, folder.name) for folder in folders}
     contents = {
-        (path.parent.name, path.name): path.read_bytes()
-        for path in runs.glob("*/*")
+        (folder.name, path.name): path.read_bytes()
+        for folder in folders
+        for path in folder.iterdir()
         if path.name != CARD and not path.name.startswith(".")
     }
     artefacts.write(target, {key: card for key, card in cards.items() if card}, contents)

@@ -29,10 +29,11 @@ def locked(folder: Path, what: str) -> Iterator[None]:
     """
     lock = FileLock(folder.parent / ".locks" / folder.name)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        Path(lock.lock_file).parent.mkdir(exist_ok=True)
+        (folder.parent / ".locks").mkdir(parents=True, exist_ok=True)
         _acquire(lock, what)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
+        lock.release()
         raise ArtefactError(
             f"cannot write in {folder}: {error}; check its permissions, or set DRLCORE_OUTPUT "
             "to a folder that can be written"
