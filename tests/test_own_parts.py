@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -28,9 +29,12 @@ from drlcore import (
     load_or_train,
 )  # fmt: skip
 from drlcore.baselines.model import Baseline, read, unpenalised
+from drlcore.data import paths
 from drlcore.encoder import CodeHead
 from drlcore.loss import WEIGHTINGS, Batch, Loss
 from drlcore.noise_range import T_SAMPLERS, TSampler
+from drlcore.paper.experiments import StartHere
+from drlcore.paper.figures import FIGURES, save_figure, write_manifest
 from drlcore.paper.products import metrics
 from drlcore.score_network import ScoreNetwork
 from drlcore.sde import SDE, SDES
@@ -209,3 +213,16 @@ def test_an_sde_that_is_given_a_name_is_still_an_sde() -> None:
     assert all(issubclass(kind, SDE) and kind.name == name for name, kind in SDES.items())
     assert all(method.name == name for name, method in METHODS.items())
     assert all(kind.name == name for name, kind in T_SAMPLERS.items())
+
+
+def test_a_figure_of_one_s_own(monkeypatch: pytest.MonkeyPatch, output: Path) -> None:
+    """One line in the registry, and the notebook that draws it."""
+    monkeypatch.setitem(FIGURES["00_start_here"], "mine", "a line")
+    figure, ax = plt.subplots()
+    ax.plot([0, 1])
+    experiment = StartHere(preset="smoke")
+    save_figure(figure, "mine", experiment)
+    plt.close(figure)
+    listed = write_manifest(experiment.place)
+    assert listed.file.tolist() == ["mine.png"] and listed.shows.tolist() == ["a line"]
+    assert paths.figures(experiment.place).joinpath("mine.pdf").is_file()
