@@ -57,10 +57,11 @@ test: env  ## every test, then the committed notebooks against their outputs
 		--nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg || status=1; \
 	exit $$status
 
-lint: env  ## ruff and mypy
+lint: env  ## ruff, mypy, and which wing may import which
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy drlcore
+	$(BIN)/lint-imports
 
 lab: env copies  ## open copies of the notebooks, in notebooks/mine, in JupyterLab
 	@$(IN_ENV) python -m jupyterlab notebooks/mine/00_start_here.ipynb

@@ -16,13 +16,15 @@ from drlcore.paper.publish import executed
 
 os.environ |= {
     "DRLCORE_OUTPUT": str(paths.output()),
-    "DRLCORE_ARTEFACTS": str(paths.runs()),  # compute everything; committed results do not count
+    "DRLCORE_ARTEFACTS": str(paths.runs()),  # holds no bundles: nothing committed counts
     "DRLCORE_REFERENCE": "1",  # see Experiment.place
 }
 ASKED = plan(config)
 ASKED = {n: e for n, e in ASKED.items() if e.place != e.preset} or ASKED
 PLACES = list(dict.fromkeys(experiment.place for experiment in ASKED.values()))
 ROOT = paths.root()
+CLAIMS = ROOT / "drlcore" / "paper" / "claims"
+JUDGES = sorted([*CLAIMS.glob("*.py"), *CLAIMS.glob("*.toml")])
 
 
 def here(path):
@@ -117,7 +119,7 @@ for notebook, experiment in ASKED.items():
         input:
             notebook=here(ROOT / "notebooks" / f"{notebook}.ipynb"),
             style=[here(path) for path in style_files(notebook)],
-            judges=[here(path) for path in sorted((ROOT / "drlcore" / "paper" / "claims").glob("*.py"))],
+            judges=[here(path) for path in JUDGES],
             weights=[weights(run) for run in experiment.runs()],
             products=[stored(p.name) for p in experiment.products()],
             tables=tables(experiment, experiment.reads),

@@ -1,23 +1,4 @@
-"""Samplers: Euler-Maruyama, predictor-corrector, and the probability-flow ODE.
-
-All walk from the prior at t_max, or from ``start``, down to t_min and end on a Tweedie denoising
-step, so that no noise of size sigma_min is left in the result. They share these arguments:
-
-    sde: the diffusion; its noise range sets where the walk begins and ends.
-    score, denoiser: called as ``f(xt, t, z)`` with xt of shape ``shape``, t of shape (B,), and z
-        exactly as the caller gave it; returns a tensor like xt. Models close over nothing.
-    z: the condition, first dimension B, or None. It also sets the device when there is no start.
-    shape: (B, ...), the shape of the result.
-    steps: number of noise levels visited, >= 1; with 1 the start is denoised at once.
-    generator: a CPU generator. All noise is drawn from it on the CPU and then moved, so one seed
-        gives the same noise on every device.
-    start: (x, t_start), a partly noised batch of shape ``shape`` at time t_start in [t_min, t_max],
-        i.e. a draw from p_t_start. It sets dtype and device; without it, float32 from the prior.
-
-Raises (all of them):
-    ParameterError: steps < 1, or a start or z that does not fit.
-    FloatingPointError: the result is not finite.
-"""
+"""Sampling: the probability-flow ODE (DRL Sec. 2.1), for a score network given a code."""
 
 from __future__ import annotations
 
@@ -52,51 +33,6 @@ class Samples:
 
 
 @torch.no_grad()
-def euler_maruyama(
-    sde: SDE,
-    score: ModelFunction,
-    z: Tensor | None,
-    shape: tuple[int, ...],
-    steps: int,
-    generator: torch.Generator,
-    start: Start | None = None,
-) -> Samples:
-    """Reverse-time SDE by Euler-Maruyama on ``steps`` times, NFE = steps (DRL Sec. 2.1).
-
-    Times are uniform in t. The last evaluation, at t_min, is the denoising step x = E[x0 | xt].
-    """
-    return _reverse_sde(sde, score, z, shape, steps, generator, start, snr=None)
-
-
-@torch.no_grad()
-def predictor_corrector(
-    sde: SDE,
-    score: ModelFunction,
-    z: Tensor | None,
-    shape: tuple[int, ...],
-    steps: int,
-    generator: torch.Generator,
-    start: Start | None = None,
-    snr: float = 0.16,
-) -> Samples:
-    """Euler-Maruyama, a Langevin step before each step, NFE = 2 * steps (DRL Sec. 2.1).
-
-    The Langevin step size is e = 2 (snr * std(t))^2, in x + e * score + sqrt(2 e) * noise. The
-    authors' e = 2 (snr * mean||noise|| / mean||score||)^2 takes the norms' batch means, which makes
-    a sample depend on its neighbours; taking them sample by sample lets e explode where the score
-    vanishes, as it does at a mode. Here both norms have their expected size under the perturbation
-    kernel, sqrt(d) and sqrt(d) / std: the same e in high dimension, and the target stays
-    stationary to first order in e.
-
-    Raises:
-        ParameterError: snr <= 0, or as the module says.
-    """
-    if not snr > 0:
-        raise ParameterError(f"snr = {snr!r}: must be above 0")
-    return _reverse_sde(sde, score, z, shape, steps, generator, start, snr)
-
-
-@torch.no_grad()
 def probability_flow_ode(
     sde: SDE,
     denoiser: ModelFunction,
@@ -111,21 +47,37 @@ def probability_flow_ode(
 
     In y = xt / a(t) every SDE has the same flow, dy/dsigma = (y - D) / sigma (Karras et al. 2022,
     Alg. 1). The grid has ``steps`` levels, evenly spaced in sigma^(1/rho) from the start to
-    sigma_min; the last step, from sigma_min to 0, is Euler's and returns D. The generator is used
-    only for the prior: given a start, the result is deterministic.
+    sigma_min; the last step, from sigma_min to 0, is Euler's and returns D, so that no noise of
+    size sigma_min is left in the result.
+
+    Args:
+        sde: the diffusion; its noise range sets where the walk begins, at t_max, and ends.
+        denoiser: called as ``f(xt, t, z)`` with xt of shape ``shape``, t of shape (B,), and z
+            exactly as given here; returns a tensor like xt.
+        z: the condition, first dimension B, or None. It also sets the device without a start.
+        shape: (B, ...), the shape of the result.
+        steps: noise levels visited, >= 1; with 1 the start is denoised at once.
+        generator: a CPU generator, used only for the prior: one seed gives the same noise on every
+            device, and given a start the result is deterministic.
+        start: (x, t_start), a partly noised batch of shape ``shape`` at time t_start in
+            [t_min, t_max], i.e. a draw from p_t_start. It sets dtype and device; without it,
+            float32 from the prior.
+        rho: > 0; how densely the grid covers small noise.
 
     Raises:
-        ParameterError: rho <= 0, or as the module says.
+        ParameterError: steps < 1, rho <= 0, or a start or z that does not fit.
+        FloatingPointError: the result is not finite.
 
     Example:
-        >>> import torch
-        >>> from drlcore import VESDE, NoiseRange, probability_flow_ode
-        >>> def denoiser(xt, t, z):
-        ...     return torch.full_like(xt, 0.5)  # all data is one point
+        Points that are known to lie at 1, whatever the noise:
+
+        >>> from drlcore import NoiseRange, VESDE, probability_flow_ode
         >>> sde, generator = VESDE(NoiseRange()), torch.Generator().manual_seed(0)
-        >>> samples = probability_flow_ode(sde, denoiser, None, (2, 1), 10, generator)
-        >>> samples.x.tolist(), samples.nfe
-        ([[0.5], [0.5]], 19)
+        >>> def denoiser(xt, t, z):
+        ...     return torch.ones_like(xt)
+        >>> ones = probability_flow_ode(sde, denoiser, None, (2, 1), 5, generator)
+        >>> ones.x.flatten().tolist(), ones.nfe
+        ([1.0, 1.0], 9)
     """
     if not rho > 0:
         raise ParameterError(f"rho = {rho!r}: must be above 0")
@@ -147,39 +99,13 @@ def probability_flow_ode(
         euler = y + (following - sigma) * slope
         slope = 0.5 * (slope + (euler - denoised(euler, i + 1)) / following)
         y = y + (following - sigma) * slope
-    return _finish(denoised(y, steps - 1), counted, "probability_flow_ode")
-
-
-def _reverse_sde(
-    sde: SDE,
-    score: ModelFunction,
-    z: Tensor | None,
-    shape: tuple[int, ...],
-    steps: int,
-    generator: torch.Generator,
-    start: Start | None,
-    snr: float | None,
-) -> Samples:
-    x, t_start = _begin(sde, z, shape, steps, generator, start)
-    counted = _Counted(score, z)
-    times = torch.linspace(t_start, sde.t_min, steps, dtype=torch.float64)
-    scales, stds, diffusions = sde.mean_coefficient(times), sde.std(times), sde.diffusion(times)
-
-    def noise() -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=x.dtype).to(x.device)
-
-    for i, t in enumerate(times.tolist()):
-        if snr is not None:
-            size = 2 * (snr * float(stds[i])) ** 2
-            x = x + size * counted(x, t) + (2 * size) ** 0.5 * noise()
-        estimate = counted(x, t)
-        if i == steps - 1:
-            x = (x + float(stds[i]) ** 2 * estimate) / float(scales[i])
-            break
-        dt = t - float(times[i + 1])
-        drift = sde.reverse_drift(x, times[i], estimate)
-        x = x - dt * drift + float(diffusions[i]) * dt**0.5 * noise()
-    return _finish(x, counted, "euler_maruyama" if snr is None else "predictor_corrector")
+    x = denoised(y, steps - 1)
+    if not torch.isfinite(x).all():
+        raise FloatingPointError(
+            f"probability_flow_ode: samples are not finite after {counted.calls} evaluations; "
+            "check the model's output and take more steps"
+        )
+    return Samples(x, counted.calls)
 
 
 class _Counted:
@@ -215,12 +141,3 @@ def _begin(
     if not sde.t_min - slack <= t <= sde.t_max + slack:
         raise ParameterError(f"start time {t:g} lies outside [{sde.t_min:g}, {sde.t_max:g}]")
     return x, min(max(t, sde.t_min), sde.t_max)
-
-
-def _finish(x: Tensor, counted: _Counted, name: str) -> Samples:
-    if not torch.isfinite(x).all():
-        raise FloatingPointError(
-            f"{name}: samples are not finite after {counted.calls} evaluations; "
-            "check the model's output and take more steps"
-        )
-    return Samples(x, counted.calls)

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from semi_supervised_rows import FEW_STEPS, LABELS, condition
 
-from drlcore.paper.claims import CLAIMS, Claim
+from drlcore.paper.claims import CLAIMS
+from drlcore.paper.claims.entries import Claim
 
 N = 3
 LITTLE = 0.003 * np.array([-1.0, 0.0, 1.0])  # scatter over seeds

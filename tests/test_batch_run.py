@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from batch import ROOT, command, environment, snakemake
+from committed import commit
 
 from drlcore.paper.experiments import CodeCurve
 
@@ -51,8 +52,9 @@ def test_no_failure_no_new_seed_and_no_committed_result_undoes_a_run(
     assert {key: second[key] for key in first} == first
 
     # What is committed is not taken for computed: a fresh clone trains everything itself.
-    fresh, runs = tmp_path / "fresh", tmp_path / "data" / "runs"
-    done = snakemake(fresh, JOB, "--config", *FAST, "n_seeds=1", artefacts=runs)
+    fresh, committed = tmp_path / "fresh", tmp_path / "committed"
+    commit(tmp_path / "data" / "runs", committed)
+    done = snakemake(fresh, JOB, "--config", *FAST, "n_seeds=1", artefacts=committed)
     assert done.returncode == 0, done.stderr[-3000:]
     assert set(made(fresh)) == keys(1)
 

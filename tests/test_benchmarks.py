@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from drlcore.data import paths
-from drlcore.networks.paper import NCSNppSmall, WideResNetEncoder
-from drlcore.paper.experiments import METHODS
+from drlcore.networks.paper_cifar import NCSNppSmall, WideResNetEncoder
+from drlcore.paper.experiments import COMPARED
 from drlcore.paper.presets import PRESETS
 from drlcore.training.run import build_model
 
@@ -41,10 +41,10 @@ def benchmark(name: str) -> Iterator[ModuleType]:
 
 
 def test_rows_are_the_comparison_s_methods_at_the_published_shapes(paper_size: ModuleType) -> None:
-    assert {compared for _, compared in paper_size.ROWS} < set(METHODS)
+    assert {compared for _, compared in paper_size.ROWS} < set(COMPARED)
     assert {name for name, _ in paper_size.ROWS} < set(PRESETS["paper"].comparison.datasets)
     timed = {compared.method for name, compared in paper_size.ROWS if name == "cifar10"}
-    assert timed == {compared.method for compared in METHODS} - {"random"}  # it takes no steps
+    assert timed == {compared.method for compared in COMPARED} - {"random"}  # it takes no steps
     for name, shape in paper_size.SHAPES.items():
         data = paper_size.generated(name, shape, paper_size.CLASSES[name])
         assert (data.name, data.shape) == (name, shape)

@@ -11,7 +11,7 @@ import pytest
 from claim_rows import LITTLE, TIMES, claim_of, curve, join, peaked, static, table_of
 
 from drlcore.errors import DataError
-from drlcore.paper.claims import FAILED, OPPOSITE, REPRODUCED, TREND, Finding
+from drlcore.paper.claims.judge import FAILED, OPPOSITE, REPRODUCED, TREND, Finding
 
 BEATS = [
     ("MNIST: ", "mnist", "mlp_accuracy"),

@@ -18,7 +18,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from drlcore.paper.experiments import METHODS
+from drlcore.paper.experiments import COMPARED
 from drlcore.paper.plots import comparison as comparison_plots
 from drlcore.paper.plots import style
 from drlcore.paper.plots.comparison import METHOD_COLOURS
@@ -62,7 +62,7 @@ def bands(ax: Axes) -> list[PolyCollection]:
 
 
 def test_every_method_compared_has_one_colour_of_its_own():
-    assert {compared.method for compared in METHODS} == set(METHOD_COLOURS)
+    assert {compared.method for compared in COMPARED} == set(METHOD_COLOURS)
     assert len({to_rgba(c) for c in METHOD_COLOURS.values()}) == len(METHOD_COLOURS)
 
 
@@ -281,7 +281,7 @@ def test_a_method_has_its_colour_whatever_stands_beside_it(order):
 
 
 def at_end(values: Mapping[int, Sequence[float]], method: str, **about: Any) -> pd.DataFrame:
-    """Rows of ``results.of_end``: ``values[steps][seed]``."""
+    """Rows of ``results.last_time_rows``: ``values[steps][seed]``."""
     defaults = {"weighting": "std2", "adam_epsilon": 1e-8, "metric": "knn_accuracy"}
     return pd.DataFrame(
         [{**defaults, "method": method, "steps": steps, "seed": seed, "value": v, **about}

@@ -77,7 +77,7 @@ def test_the_end_has_one_row_a_metric_and_says_how_each_code_was_trained() -> No
     before = [(0.5, 1.0, "test", "a", 2.0), (0.5, 1.0, "validation", "a", 3.0)]
     tables = [pd.DataFrame(once, columns=columns)] * 3
     tables += [pd.DataFrame(before + once, columns=columns)] * 2  # a baseline is told at all times
-    found = results.of_end(stored(r, t) for r, t in zip(runs, tables, strict=True))
+    found = results.last_time_rows(stored(r, t) for r, t in zip(runs, tables, strict=True))
     assert found.index.tolist() == list(range(10))
     assert (found.t == 1).all() and found.value.tolist() == [2.0, 3.0] * 5
     of_run = found[found.split == "test"]
@@ -114,7 +114,7 @@ def test_information_becomes_a_row_for_each_ordered_pair_and_metric() -> None:
     runs = [RUN.updated(time_conditioned=True, seed=s, method=m) for s in (0, 1)
             for m in ("drl", "vdrl")]  # fmt: skip
     made = [shared(4, seed) for seed in range(4)]
-    found = results.of_information(stored(r, t) for r, t in zip(runs, made, strict=True))
+    found = results.information_rows(stored(r, t) for r, t in zip(runs, made, strict=True))
     assert len(found) == 4 * 3 * 16
     assert set(found.metric) == {"mi", "mi_bias", "nmi"}
     assert (found.split == "test").all() and found.time_conditioned.all()

@@ -30,7 +30,7 @@ def test_it_says_what_is_to_do_does_it_and_then_is_silent(
         "3 of 3 models to train, less than a minute on this machine; then 3 of 3 results to "
         "compute\n"
     )
-    assert all(product.path for product in PRODUCTS)
+    assert all(product.stored for product in PRODUCTS)
     assert all(find(run, "weights.safetensors") for run in RUNS)
     compute(RUNS, PRODUCTS)
     assert capsys.readouterr().out == ""
@@ -68,12 +68,12 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(
     with pytest.raises(KeyboardInterrupt):
         compute(RUNS, PRODUCTS)
     assert "stopped: 4 of 6 models and results are finished and kept" in capsys.readouterr().out
-    assert [p.path is not None for p in PRODUCTS] == [True, True, False]
+    assert [p.stored is not None for p in PRODUCTS] == [True, True, False]
     monkeypatch.undo()
     monkeypatch.setenv("DRLCORE_OUTPUT", str(output))
     compute(RUNS, PRODUCTS)
     assert capsys.readouterr().out.startswith("1 of 3 models to train")
-    assert all(product.path for product in PRODUCTS)
+    assert all(product.stored for product in PRODUCTS)
 
 
 def test_the_time_is_steps_times_seconds_a_step_of_the_like(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from drlcore.baselines import METHODS
 from drlcore.data.datasets import load_dataset
 from drlcore.encoder import Code
 from drlcore.model import RepresentationModel
@@ -96,14 +97,14 @@ def few_images(monkeypatch):
 
 def table_of(denoiser: Any, run: RunParameters = RUN, encoder: nn.Module | None = None) -> Any:
     model = RepresentationModel(SDES[run.sde](run.noise), denoiser, encoder or Flat(), False)
-    return code_usage(run, model)
+    return code_usage(model, PART, METHODS[run.method], run.seed, run.train_images)
 
 
 def usage_of(denoiser: Any, run: RunParameters = RUN, encoder: nn.Module | None = None) -> Any:
     table = table_of(denoiser, run, encoder)
     assert list(table.columns) == ["sigma", "z", "loss"]
     assert set(table.z) == CODES
-    n_levels = 1 if run.noise.t_sampler == "single" else USAGE_LEVELS
+    n_levels = 1 if run.noise.t_sampler.name == "single" else USAGE_LEVELS
     assert len(table) == len(CODES) * n_levels
     return table.pivot(index="sigma", columns="z", values="loss")
 
@@ -249,7 +250,9 @@ def test_models_without_an_encoder_are_measured_too(method):
             parameter += 0.1 * torch.randn(
                 parameter.shape, generator=torch.Generator().manual_seed(0)
             )
-    wide = code_usage(run, model).pivot(index="sigma", columns="z", values="loss")
+    wide = code_usage(model, PART, METHODS[method], run.seed).pivot(
+        index="sigma", columns="z", values="loss"
+    )
     if method == "dsm":
         assert all((wide.own == wide[name]).all() for name in wide)
     else:

@@ -19,11 +19,11 @@ from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.data.factors import FACTORS
 from drlcore.errors import ArtefactError, DataError, ParameterError
-from drlcore.model import EncoderModel
+from drlcore.model import EncoderModel, encode
 from drlcore.noise_range import NoiseRange
 from drlcore.paper import products
 from drlcore.paper import protocol as downstream
-from drlcore.paper.experiments import METHODS, Downstream
+from drlcore.paper.experiments import COMPARED, Downstream
 from drlcore.paper.presets import PRESETS
 from drlcore.paper.products import Product
 from drlcore.paper.protocol import Protocol
@@ -32,8 +32,8 @@ from drlcore.probes import over_time as time_probes
 from drlcore.probes import whole_trajectory as trajectory_probes
 from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
 from drlcore.probes.neural import ProbeTraining
-from drlcore.probes.static import encode
 from drlcore.training import store
+from drlcore.training.artefacts import read_cards
 from drlcore.training.run import RunParameters, build_model
 
 PROTOCOL = Protocol(n_times=3, images=200, epochs=1, n_labels=(20, 50), draws=2, ablated=2)
@@ -139,7 +139,7 @@ def test_a_code_without_time_has_the_same_row_at_every_time() -> None:
     assert (table.groupby(["split", "metric"]).value.nunique() == 1).all()
 
 
-@pytest.mark.parametrize("method", sorted({compared.method for compared in METHODS}))
+@pytest.mark.parametrize("method", sorted({compared.method for compared in COMPARED}))
 def test_every_method_gives_the_same_table(method: str, single: pd.DataFrame) -> None:
     run = RUN.updated(method=method, time_conditioned=False)
     table = downstream.probe_single_times(run, untrained(run), PROTOCOL)
@@ -296,7 +296,8 @@ def test_fields_at_their_default_leave_the_names_of_older_products_alone() -> No
     given = PROTOCOL.updated(single=ProbeTraining(), whole=ProbeTraining(), masked=ProbeTraining())
     for kind in KINDS:
         assert kind(RUN, given).name == kind(RUN, PROTOCOL).name
-    committed = {path.name for path in (paths.root() / "data" / "artefacts").glob("*/*.csv")}
+    cards = read_cards(paths.root() / "data" / "artefacts").values()
+    committed = {name for card in cards for name in card.files}
     for kind in (products.single_times, products.whole_trajectory):
         assert kind(RUN, PRESETS["laptop"].comparison.protocol).file in committed
 
@@ -419,13 +420,12 @@ def test_products_are_computed_once_and_read_back(
     pd.testing.assert_frame_equal(
         stored["single_times"], computed, check_exact=True, check_dtype=False
     )
-    assert products.single_times(RUN, PROTOCOL.updated(draws=1)).path is None
+    assert products.single_times(RUN, PROTOCOL.updated(draws=1)).stored is None
 
 
 def test_a_corrupt_or_foreign_product_is_refused(stored: dict[str, Any]) -> None:
     for kind in KINDS:
-        path = kind(RUN, PROTOCOL).path
-        assert path is not None
+        path = store.folder(RUN) / kind(RUN, PROTOCOL).file
         path.write_bytes(b"")
         with pytest.raises(ArtefactError, match=f"{path.name} is corrupt.*delete "):
             kind(RUN, PROTOCOL).load()

@@ -60,62 +60,59 @@ def test_density_and_score_match_torch_distributions(sde, sigma, value):
     x, t, _ = draws(sde, sigma)
     x.requires_grad_()
     kept = torch.ones(4, dtype=torch.bool) if value is None else value == LABELS
-    given = () if value is None else (LABELS, torch.full((len(x),), value))
+    law = MIXTURE.noised(sde, LABELS)
+    z = () if value is None else (torch.full((len(x),), value),)
     reference = noised(sde, t[0], kept).log_prob(x)
     (gradient,) = torch.autograd.grad(reference.sum(), x)
-    torch.testing.assert_close(MIXTURE.log_density(x, t, sde, *given), reference)
-    torch.testing.assert_close(MIXTURE.score(x, t, sde, *given), gradient, rtol=1e-7, atol=1e-7)
-    if value is not None:
-        assert torch.equal(
-            MIXTURE.conditional_score(x, t, sde, *given), MIXTURE.score(x, t, sde, *given)
-        )
+    torch.testing.assert_close(law.log_density(x, t, *z), reference)
+    torch.testing.assert_close(law.score(x, t, *z), gradient, rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_denoiser_is_tweedies_with_and_without_a_factor(sde, sigma):
     x, t, component = draws(sde, sigma)
-    for given in ((), (LABELS, LABELS[component])):
-        tweedie = sde.denoiser_from_score(MIXTURE.score(x, t, sde, *given), x, t)
-        torch.testing.assert_close(
-            MIXTURE.denoiser(x, t, sde, *given), tweedie, rtol=1e-8, atol=1e-8
-        )
+    law = MIXTURE.noised(sde, LABELS)
+    for z in ((), (LABELS[component],)):
+        tweedie = sde.denoiser_from_score(law.score(x, t, *z), x, t)
+        torch.testing.assert_close(law.denoiser(x, t, *z), tweedie, rtol=1e-8, atol=1e-8)
 
 
 def test_posterior_moments_match_importance_sampling(sde):
     """Self-normalised p_0t(xt | x0) weights over prior draws know no mixture algebra."""
     x, t, _ = draws(sde, 0.9, 4)
     x0, component = MIXTURE.sample(400_000, seeded(1))
+    law = MIXTURE.noised(sde)
     a, std = sde.mean_coefficient(t[0]), sde.std(t[0])
     for i, xt in enumerate(x):
         weight = torch.softmax(-((xt - a * x0) ** 2).sum(dim=1) / (2 * std**2), dim=0)
         mean = weight @ x0
         variance = (weight @ (x0 - mean) ** 2).mean()
         shares = torch.zeros(4, dtype=torch.float64).index_add(0, component, weight)
-        one = x[i : i + 1], t[i : i + 1], sde
-        torch.testing.assert_close(MIXTURE.denoiser(*one)[0], mean, rtol=0, atol=0.02)
-        torch.testing.assert_close(MIXTURE.posterior_variance(*one)[0], variance, rtol=0.05, atol=0)
-        torch.testing.assert_close(MIXTURE.posterior(*one)[0], shares, rtol=0, atol=0.02)
+        one = x[i : i + 1], t[i : i + 1]
+        torch.testing.assert_close(law.denoiser(*one)[0], mean, rtol=0, atol=0.02)
+        torch.testing.assert_close(law.posterior_variance(*one)[0], variance, rtol=0.05, atol=0)
+        torch.testing.assert_close(law.posterior(*one)[0], shares, rtol=0, atol=0.02)
 
 
 def test_a_factor_restricts_the_posterior(sde):
     x, t, component = draws(sde, 3.0)
     values = LABELS[component]
-    posterior = MIXTURE.posterior(x, t, sde, LABELS, values)
+    posterior = MIXTURE.noised(sde, LABELS).posterior(x, t, values)
     torch.testing.assert_close(posterior.sum(dim=1), torch.ones(50, dtype=torch.float64))
     assert (posterior[LABELS != values[:, None]] == 0).all()
     assert (posterior[LABELS == values[:, None]] > 0).all()
 
 
 def test_tiny_noise_far_points_and_dtypes(sde):
-    points = GaussianMixture(MEANS, 0.0)
+    points = GaussianMixture(MEANS, 0.0).noised(sde)
     far = torch.tensor([[1e3, -1e3, 0.0], [0.0, 2.0, 1.0]])
     t = torch.full((2,), time(sde, 1e-3))
     for x in (far, far.double()):
-        for result in (points.score(x, t, sde), points.denoiser(x, t[0], sde)):
+        for result in (points.score(x, t), points.denoiser(x, t[0])):
             assert result.dtype == x.dtype
             assert torch.isfinite(result).all()
-        assert torch.isfinite(points.log_density(x, t, sde)).all()
-    torch.testing.assert_close(points.denoiser(far, t, sde)[0], MEANS[2])
+        assert torch.isfinite(points.log_density(x, t)).all()
+    torch.testing.assert_close(points.denoiser(far, t)[0], MEANS[2])
 
 
 def test_samples_follow_the_mixture():
@@ -132,7 +129,7 @@ def test_samples_follow_the_mixture():
 
 SCORES = {
     "zero": lambda sde: lambda xt, t, z: torch.zeros_like(xt),
-    "shrunk": lambda sde: lambda xt, t, z: 0.7 * MIXTURE.score(xt, t, sde) + 0.1,
+    "shrunk": lambda sde: lambda xt, t, z: 0.7 * MIXTURE.noised(sde).score(xt, t) + 0.1,
     "prior": lambda sde: lambda xt, t, z: -xt / (1 + sde.std(t)[:, None] ** 2),
 }
 
@@ -169,8 +166,8 @@ def test_prop1(sde, sigma, name, labels):
 def test_prop1_needs_the_marginal_that_z_leaves(sde, sigma):
     """A factor is worth the distance of the scores, and the floor falls by exactly that."""
     t = time(sde, sigma)
-    alone = MIXTURE.score_function(sde)
-    told = MIXTURE.score_function(sde, LABELS)
+    alone = MIXTURE.noised(sde).score
+    told = MIXTURE.noised(sde, LABELS).score
     ignoring = prop1_terms(MIXTURE, sde, t, 20_000, seeded(), alone, LABELS)
     knowing = prop1_terms(MIXTURE, sde, t, 20_000, seeded(), told, LABELS)
     assert knowing.esm.mean == 0
@@ -220,19 +217,24 @@ def test_impossible_mixtures_are_refused(arguments, named):
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("labels", "z", "named"),
     [
-        ((LABELS, None), "values"),
-        ((None, torch.tensor([5, 5])), "labels"),
-        ((LABELS[:3], torch.tensor([5, 5])), "labels"),
-        ((LABELS, torch.tensor([5])), "values"),
-        ((LABELS, torch.tensor([5, 6])), r"\[5, 7\]"),
+        (LABELS[:3], torch.tensor([5, 5]), "labels"),
+        (LABELS, torch.tensor([5]), "z of shape"),
+        (LABELS, torch.tensor([5, 6]), r"\[5, 7\]"),
     ],
 )
-def test_factors_that_do_not_fit_are_refused(given, named):
+def test_factors_that_do_not_fit_are_refused(labels, z, named):
     sde = SDES["ve"](NoiseRange())
     with pytest.raises(ParameterError, match=named):
-        MIXTURE.score(torch.zeros(2, 3), torch.ones(2), sde, *given)
+        MIXTURE.noised(sde, labels).score(torch.zeros(2, 3), torch.ones(2), z)
+
+
+def test_without_labels_z_is_not_read_and_without_z_nothing_is_known(sde):
+    x, t, component = draws(sde, 0.7)
+    alone = MIXTURE.noised(sde).score(x, t)
+    assert torch.equal(alone, MIXTURE.noised(sde).score(x, t, LABELS[component]))
+    assert torch.equal(alone, MIXTURE.noised(sde, LABELS).score(x, t))
 
 
 def test_monte_carlo_refusals():

@@ -20,13 +20,10 @@ from drlcore.paper.claims.judge import (
     SHOWN,
     TREND,
     Contrast,
-    by_level,
     holm,
     judge,
-    rank_correlation,
-    rows,
-    values,
 )
+from drlcore.paper.claims.statistics import by_level, rank_correlation, rows, values
 
 SCATTER = np.array([-1.0, 0.0, 1.0])
 
@@ -252,15 +249,15 @@ def tidy() -> pd.DataFrame:
 
 def test_rows_are_found_or_refused():
     table = tidy()
-    assert values(table, metric="a", level=1.0).sort_index().tolist() == [1.0, 2.0, 3.0]
-    wide = by_level(table, "level", metric="a")
+    assert values(table, {"metric": "a", "level": 1.0}).sort_index().tolist() == [1.0, 2.0, 3.0]
+    wide = by_level(table, {"metric": "a"}, "level")
     assert wide.columns.tolist() == [0.1, 1.0, 10.0] and wide.loc[2, 10.0] == 12.0
     for words, refused in (
-        ("no rows with metric = b", lambda: rows(table, metric="b")),
-        ("no column method", lambda: rows(table, method="drl")),
-        ("do not say their sigma", lambda: by_level(table, "sigma")),
-        ("more than one row", lambda: by_level(pd.concat([table, table]), "level")),
-        ("differs from seed to seed", lambda: by_level(table.iloc[1:], "level")),
+        ("no rows with metric = b", lambda: rows(table, {"metric": "b"})),
+        ("no column method", lambda: rows(table, {"method": "drl"})),
+        ("do not say their sigma", lambda: by_level(table, {}, "sigma")),
+        ("more than one row", lambda: by_level(pd.concat([table, table]), {}, "level")),
+        ("differs from seed to seed", lambda: by_level(table.iloc[1:], {}, "level")),
     ):
         with pytest.raises(DataError, match=words):
             refused()

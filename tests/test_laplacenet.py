@@ -30,7 +30,7 @@ from drlcore.laplacenet.classifier import Classifier, FineTuning
 from drlcore.laplacenet.fine_tuning import COLUMNS, _Tuning, fine_tune
 from drlcore.paper.products import fine_tuned
 from drlcore.training import store
-from drlcore.training.checkpoint import load_tensors, under
+from drlcore.training.checkpoint import load_tensors, with_prefix
 from drlcore.training.run import RunParameters, build_model
 
 DIGITS = load_dataset("digits")
@@ -321,7 +321,7 @@ def test_true_labels_of_unlabelled_images_reach_no_weight(
     found = []
     for name, data in (("true", DIGITS), ("wrong", with_labels("train", wrong))):
         rows = tune(tmp_path / name, data=data, mixup="on")
-        kept = under("model.", load_tensors(tmp_path / name / "resume.safetensors"))
+        kept = with_prefix("model.", load_tensors(tmp_path / name / "resume.safetensors"))
         found.append((rows, kept))
     (rows, weights), (others, other_weights) = found
     hidden = "pseudo_label_accuracy"
@@ -507,14 +507,14 @@ def test_kill_9_and_continue_give_the_same_table(
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert resume.is_file() and product.path is None
+    assert resume.is_file() and product.stored is None
     assert 1 <= len(load_tensors(resume)["rows"]) < settings.epochs(IMAGES)
     product.load(progress=False)
     assert not resume.exists()  # once the table is there
     first = product.sha256
     monkeypatch.setenv("DRLCORE_OUTPUT", str(whole))
     product.load(progress=False)
-    assert product.path is not None and product.path.is_relative_to(whole)
+    assert product.stored is not None and product.stored.path.is_relative_to(whole)
     assert product.sha256 == first
 
 
@@ -567,7 +567,7 @@ def test_a_weight_that_the_last_step_of_an_epoch_breaks_stops_too(
     kept = tmp_path / "resume.safetensors"
     assert kept.is_file() == (epoch > 1)
     if epoch > 1:
-        tensors = under("model.", load_tensors(kept))
+        tensors = with_prefix("model.", load_tensors(kept))
         assert all(torch.isfinite(value).all() for value in tensors.values())
 
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drlcore.networks.paper import MNISTEncoder, MNISTScoreNetwork, NCSNppSmall, WideResNetEncoder
+from drlcore.networks.paper_cifar import NCSNppSmall, WideResNetEncoder
+from drlcore.networks.paper_mnist import MNISTEncoder, MNISTScoreNetwork
 
 torch.set_num_threads(1)
 EMBEDDING, SHAPE = 32, (1, 28, 28)

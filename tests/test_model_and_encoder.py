@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -22,13 +22,14 @@ from drlcore.encoder import (
     TimeMix,
 )
 from drlcore.errors import ParameterError
-from drlcore.loss import DiffusionMethod, objective, score_error
+from drlcore.loss import METHODS, Batch, score_error
 from drlcore.model import RepresentationModel
+from drlcore.networks import ENCODERS, SCORE_NETWORKS
 from drlcore.noise_range import NoiseRange
 from drlcore.score_network import Denoiser, MLPScoreNetwork, PixelwisePath
 from drlcore.time_embedding import TimeEmbedding
 from drlcore.training.loop import train
-from drlcore.training.run import ENCODERS, SCORE_NETWORKS, RunParameters, build_model
+from drlcore.training.run import RunParameters, build_model
 
 DIGITS = load_dataset("digits")
 X0 = DIGITS.test.x[:6]
@@ -484,7 +485,7 @@ def gradients_into_encoder(run: RunParameters, dataset: Dataset, steps: int) -> 
         t = model.sde.draw_t(32, generator)
         x0, y = dataset.train.x[:32], dataset.train.y[:32]
         optimiser.zero_grad()
-        objective(model, x0, y, t, generator, run.method, 0.0).total.backward()
+        METHODS[run.method].loss(model, Batch(x0, y, t, generator)).total.backward()
         squares = [
             float(p.grad.square().sum()) for p in model.encoder.parameters() if p.grad is not None
         ]
@@ -515,7 +516,7 @@ def test_a_fresh_mlp_returns_zero():
 
 
 @pytest.mark.parametrize(
-    ("score_network", "steps"), [("mlp-pixelwise", 100), ("mlp-fourier", 150), ("unet", 80)]
+    ("score_network", "steps"), [("mlp-pixelwise", 100), ("mlp-fourier", 150), ("ncsnpp-small", 80)]
 )
 def test_a_shuffled_code_costs_something_after_a_few_steps(
     score_network: str, steps: int, tmp_path: Path
@@ -573,8 +574,12 @@ def test_weights_are_fixed_by_the_seed_and_leave_the_global_generator():
     ("dataset", "changes", "named"),
     [
         ("digits", {"method": "csm", "latent_dim": 9}, "latent_dim = 9.*classes, 10"),
-        ("toy", {}, "holds vectors.*encoder 'mlp' and score_network 'mlp-fourier'"),
-        ("toy", {"encoder": "mlp", "score_network": "unet"}, "holds vectors"),
+        (
+            "toy",
+            {},
+            "holds vectors.*encoder .*\\(vectors: mlp\\); score_network .*vectors: mlp-fourier",
+        ),
+        ("toy", {"encoder": "mlp", "score_network": "ncsnpp-small"}, "holds vectors"),
         ("toy", {"score_network": "mlp-fourier"}, "holds vectors"),
     ],
 )
@@ -583,7 +588,7 @@ def test_architectures_that_do_not_fit_are_refused(dataset, changes, named):
         model_of(load_dataset(dataset), **changes)
 
 
-@pytest.mark.parametrize("method", get_args(DiffusionMethod))
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.denoises])
 def test_latent_dim_is_what_the_score_network_is_given(method):
     model = model_of(method=method, latent_dim=10)
     assert model.latent_dim == (0 if method == "dsm" else 10)

@@ -216,17 +216,19 @@ def test_a_name_of_no_file_is_one_clear_line(own: Path, cls: type[Experiment], n
 def test_a_comma_may_belong_to_a_path(own: Path) -> None:
     path = own.with_name("a,b, c.npz")
     own.rename(path)
-    assert Downstream(preset="smoke", dataset=path.name).asked == [str(path)]
+    assert Downstream(preset="smoke", dataset=path.name).dataset_names == [str(path)]
     for names in (f"digits,{path.name}", f"{path.name}, digits"):
         several = Downstream(preset="smoke", dataset=names)
         assert set(several.datasets) == {"digits", str(path)}
-        assert Downstream.from_json(several.model_dump_json()).asked == several.asked
+        assert (
+            Downstream.from_json(several.model_dump_json()).dataset_names == several.dataset_names
+        )
 
 
 def test_the_whole_is_first_looked_at_as_one_path(own: Path) -> None:
     path = own.with_name("mine.npz,mine.npz")
     np.savez(path.open("wb"), **images(seed=1))
-    assert Downstream(dataset=path.name).asked == [str(path)]
+    assert Downstream(dataset=path.name).dataset_names == [str(path)]
 
 
 @pytest.mark.parametrize("cls", [CodeCurve, Downstream, SemiSupervised])
@@ -246,7 +248,9 @@ def test_any_number_of_names_is_answered_at_once(names: str) -> None:
 
 
 def test_one_file_counts_once_and_titles_are_told_apart(own: Path) -> None:
-    assert Downstream(preset="smoke", dataset=f"mine.npz,./mine.npz,{own}").asked == [str(own)]
+    assert Downstream(preset="smoke", dataset=f"mine.npz,./mine.npz,{own}").dataset_names == [
+        str(own)
+    ]
     (own.parent / "sub").mkdir()
     np.savez(own.parent / "sub" / "mine.npz", **images(seed=1))
     with pytest.raises(ParameterError, match="two data sets would both be called 'mine'"):

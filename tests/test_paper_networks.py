@@ -5,17 +5,13 @@ import torch
 from torch import nn
 
 from drlcore.encoder import Code
-from drlcore.networks.blocks import Attention, ResBlock, UNet
-from drlcore.networks.paper import (
-    MNISTEncoder,
-    MNISTScoreNetwork,
-    NCSNppSmall,
-    WideResNetEncoder,
-)
+from drlcore.networks.blocks import Attention, ResBlock
+from drlcore.networks.paper_cifar import NCSNppSmall, WideResNetEncoder
+from drlcore.networks.paper_mnist import MNISTEncoder, MNISTScoreNetwork
 
 torch.set_num_threads(1)
 EMBEDDING = 32
-SCORE_NETWORKS = (UNet, MNISTScoreNetwork, NCSNppSmall)
+SCORE_NETWORKS = (MNISTScoreNetwork, NCSNppSmall)
 ENCODERS = (MNISTEncoder, WideResNetEncoder)
 
 

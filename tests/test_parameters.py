@@ -98,7 +98,7 @@ def test_nested_problems_name_the_inner_parameter_and_its_own_names():
     text = json.dumps({"noise": {"sigma_mim": 0.1}})
     with pytest.raises(ParameterError) as caught:
         Small.from_json(text)
-    assert "unknown parameter 'sigma_mim'; known are: log_mean" in str(caught.value)
+    assert "unknown parameter 'sigma_mim'; known are: sigma_max" in str(caught.value)
     assert "count" not in str(caught.value)
     with pytest.raises(ParameterError, match="'sigma_min' = -1"):
         Small.from_json(json.dumps({"noise": {"sigma_min": -1}}))
@@ -164,7 +164,7 @@ CHANGES: dict[str, Any] = {
     "latent_dim": 3,
     "time_conditioned": True,
     "encoder": "mlp",
-    "score_network": "unet",
+    "score_network": "ncsnpp-small",
     "time_embedding": "positional",
     "width": 129,
     "sigma_data": 0.6,

@@ -326,7 +326,7 @@ def test_same_code_sheets_show_source_samples_and_mean_diversity():
 
 
 def usage_rows(losses: dict[str, Any]) -> pd.DataFrame:
-    """Losses for each sigma and seed, as ``results.of_usage`` has them."""
+    """Losses for each sigma and seed, as ``results.usage_rows`` has them."""
     rows = tidy({f"loss_{name}": of for name, of in losses.items()})
     return rows.rename(columns={"sigma_max": "at_sigma"})
 

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from drlcore.data.datasets import Split, load_dataset
 from drlcore.encoder import Code
-from drlcore.model import RepresentationModel
+from drlcore.model import RepresentationModel, encode
 from drlcore.noise_range import NoiseRange
+from drlcore.paper import protocol
+from drlcore.paper.protocol import probe_run
 from drlcore.probes import static as probes
-from drlcore.probes.static import METRIC_COLUMNS, effective_rank, encode, probe, probe_run, read_at
+from drlcore.probes.static import METRIC_COLUMNS, effective_rank, probe
 from drlcore.training.run import RunParameters, build_model
 
 CLASSES = 4
@@ -229,11 +231,11 @@ def test_a_time_conditioned_encoder_is_read_at_the_largest_sigma_it_was_trained_
         (NoiseRange().single(3.0), 3.0),
         (NoiseRange().interval(0.1, 0.7), 0.7),
     ):
-        assert read_at(RunParameters(noise=noise)) is None
+        assert RunParameters(noise=noise).read_at is None
         run = RunParameters(noise=noise, time_conditioned=True)
-        assert read_at(run) == sigma
+        assert run.read_at == sigma
         # A second stage trains the score network alone: its encoder is still the first one's.
-        assert read_at(run.second_stage(NoiseRange(), steps=10)) == sigma
+        assert run.second_stage(NoiseRange(), steps=10).read_at == sigma
 
 
 def test_probe_run_reports_both_splits_and_fits_on_the_training_images(monkeypatch):
@@ -243,7 +245,7 @@ def test_probe_run_reports_both_splits_and_fits_on_the_training_images(monkeypat
     fitted: list[int] = []
     original = probe
     monkeypatch.setattr(
-        probes, "probe", lambda *given: fitted.append(len(given[0])) or original(*given)
+        protocol, "probe", lambda *given: fitted.append(len(given[0])) or original(*given)
     )
     table = probe_run(run, model)
     assert list(table.columns) == METRIC_COLUMNS
@@ -265,7 +267,7 @@ def test_probe_run_reports_both_splits_and_fits_on_the_training_images(monkeypat
 def test_the_toy_set_is_probed_on_drawn_codes(monkeypatch):
     """A displacement far below the code's noise is lost; a mean would still show it."""
     monkeypatch.setattr(
-        probes, "load_dataset", lambda _: _few(load_dataset("toy"), 1500, 1500, 1500)
+        protocol, "load_dataset", lambda _: _few(load_dataset("toy"), 1500, 1500, 1500)
     )
     scores = {}
     for logvar in (-20.0, 2.0):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drlcore.__main__ import main
-from drlcore.data import datasets, published
+from drlcore.data import published, sources
 from drlcore.data.datasets import DATASETS, Dataset, available, load_dataset, require
 from drlcore.data.image_files import read_cifar, read_image_folder
 from drlcore.data.published import BY_HAND, PUBLISHED, PublishedFile
@@ -241,8 +241,8 @@ def test_a_file_of_another_checksum_is_refused(publish: Publish, checkout: Path)
 @pytest.fixture
 def mini(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three classes of 10 and 2 JPEGs, each of one colour, the class's."""
-    monkeypatch.setattr(datasets, "_MINI_IMAGENET", {"train": 10, "test": 2})
-    monkeypatch.setattr(datasets, "_MINI_IMAGENET_CLASSES", 3)
+    monkeypatch.setattr(sources, "_MINI_IMAGENET", {"train": 10, "test": 2})
+    monkeypatch.setattr(sources, "_MINI_IMAGENET_CLASSES", 3)
     for part, n in (("train", 10), ("test", 2)):
         for label, name in enumerate(("n01532829", "n01558993", "n13133613")):
             folder = checkout / "mini-imagenet" / part / name

@@ -11,16 +11,16 @@ import pandas as pd
 import pytest
 import torch
 
-from drlcore.data.datasets import Dataset, load_dataset
+from drlcore.data.datasets import DATASETS, Dataset, load_dataset
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import ParameterError
 from drlcore.laplacenet.classifier import FineTuning
 from drlcore.paper import label_graph_sheet
 from drlcore.paper.experiments import SemiSupervised, comparison, semi_supervised
-from drlcore.paper.experiments.semi_supervised import ARMS, N_CLASSES, Variant
+from drlcore.paper.experiments.semi_supervised import ARMS, Variant
 from drlcore.paper.presets import PRESETS
 from drlcore.paper.products import label_graph
-from drlcore.paper.tables.semi_supervised import of_cells, of_label_splits
+from drlcore.paper.tables.semi_supervised import cell_rows, label_split_rows
 from drlcore.training import store
 from drlcore.training.run import RunParameters, build_model
 
@@ -144,7 +144,7 @@ def test_the_paper_s_grid_is_table_1_s_and_lists_itself_without_an_image(
     for dataset, budgets in TABLE_1.items():
         assert paper.budgets(dataset) == budgets
         assert paper.images_of(dataset) == 45_000  # of 50,000; a tenth is for validation
-        assert all(n % N_CLASSES[dataset] == 0 for n in budgets)
+        assert all(n % DATASETS[dataset].n_classes == 0 for n in budgets)
     cells = paper.cells()
     assert len(cells) == (6 * 2 + 3 * 2 + 3 + 1) * (5 + 4 + 2)
     assert {cell.settings.steps for cell in cells} == {250_000, 100_000, 50_000}
@@ -213,7 +213,7 @@ def test_cells_make_tidy_rows_of_the_last_epoch(output: Path) -> None:
         if cell.variant in wanted and cell.settings.n_labels == 10 and cell.settings.seed == 1
     ]
     assert len(cells) == 4
-    table = of_cells(cells)
+    table = cell_rows(cells)
     assert len(table) == 6 * len(cells)
     for cell in cells:
         mine = table[
@@ -243,7 +243,7 @@ def test_cells_make_tidy_rows_of_the_last_epoch(output: Path) -> None:
 
 def test_stored_label_splits_are_those_drawn_again(tmp_path: Path) -> None:
     cells = SMOKE.cells()
-    of_label_splits(cells).to_csv(tmp_path / "splits.csv", index=False)
+    label_split_rows(cells).to_csv(tmp_path / "splits.csv", index=False)
     stored = pd.read_csv(tmp_path / "splits.csv")
     pairs = stored[["n_labels", "label_split"]].itertuples(index=False, name=None)
     assert sorted(pairs) == [(10, 0), (10, 1), (50, 0), (50, 1)]
@@ -299,7 +299,8 @@ def test_the_label_graph_shows_one_graph_and_its_labels(
 def test_the_label_graph_is_stored_and_read_back(output: Path) -> None:
     product = label_graph(SMOKE.pretrained("drl", "digits", 0))
     computed, stored = product.load(progress=False), product.load(progress=False)
-    assert product.path == store.folder(product.run) / product.file
+    assert product.stored is not None
+    assert product.stored.path == store.folder(product.run) / product.file
     assert computed.keys() == stored.keys()
     for name in computed:
         assert np.array_equal(computed[name], stored[name])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from committed import commit
 from safetensors.numpy import save_file
 
 from drlcore.data import paths
@@ -22,6 +23,7 @@ from drlcore.paper.experiments import SETTINGS, LatentSpace, NoiseDial
 from drlcore.paper.products import Product
 from drlcore.paper.sheets import Arrays
 from drlcore.paper.tables import results
+from drlcore.paper.tables.theory import floor_rows, gain_rows
 from drlcore.training import store
 from drlcore.training.card import Card, Data, Weights
 from drlcore.training.checkpoint import file_sha256
@@ -85,21 +87,22 @@ def put_product(
 
 
 def test_a_run_is_looked_for_here_then_among_the_artefacts(checkout: Path) -> None:
-    assert store.find(RUN, "run.json") is None
-    committed, here = paths.artefacts() / RUN.key, store.folder(RUN)
-    put_card(committed, RUN)
-    assert store.find(RUN, "run.json") == committed / "run.json"
-    put_card(here, RUN)
-    assert store.find(RUN, "run.json") == here / "run.json"
-    assert store.find(RUN.updated(seed=1), "run.json") is None
-    assert checkout in committed.parents and checkout not in here.parents
+    assert store.find_card(RUN) is None
+    there = put_card(checkout / "made" / RUN.key, RUN)
+    commit(checkout / "made", paths.artefacts())
+    assert store.find_card(RUN) == there
+    here = there.model_copy(update={"wall_s": 2.0})
+    here.save(store.folder(RUN))
+    assert store.find_card(RUN) == here
+    assert store.find_card(RUN.updated(seed=1)) is None
+    assert checkout in paths.artefacts().parents and checkout not in store.folder(RUN).parents
 
 
 def test_committed_weights_are_loaded_from_another_place_without_training(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = store.load_or_train(RUN, progress=False, device="cpu")
-    shutil.copytree(store.folder(RUN), paths.artefacts() / RUN.key)
+    commit(paths.runs(), paths.artefacts())
     shutil.rmtree(store.folder(RUN))
     monkeypatch.setattr(store, "train", lambda *_, **__: pytest.fail("trained again"))
     again = store.load_or_train(RUN, progress=False, device="cpu")
@@ -122,11 +125,13 @@ def test_history_trains_if_need_be(checkout: Path) -> None:
 def test_a_product_computed_here_comes_before_the_committed_one(checkout: Path) -> None:
     product = products.metrics(RUN)
     table = "split,metric,value\ntest,a,{}\n"
-    committed = put_product(paths.artefacts() / RUN.key, product, table.format(1))
-    assert product.path == committed
+    put_product(checkout / "made" / RUN.key, product, table.format(1))
+    commit(checkout / "made", paths.artefacts())
+    assert product.stored is not None
+    assert product.stored.path == paths.artefacts() / "metrics.parquet" and product.stored.committed
     assert product.load().value.tolist() == [1]
     here = put_product(store.folder(RUN), product, table.format(2))
-    assert product.path == here
+    assert product.stored.path == here and not product.stored.committed
     assert product.load().value.tolist() == [2]
 
 
@@ -157,7 +162,7 @@ def test_every_kind_of_product_is_computed_once_and_read_back(
         products.reconstructions(RUN, 2),
     ]
     computed = [product.load(progress=False) for product in made]
-    files = {product.path.name for product in made if product.path is not None}
+    files = {product.stored.name for product in made if product.stored is not None}
     assert files == {product.file for product in made} and len(files) == len(made)
     assert not leftovers()
     monkeypatch.setattr(products, "load_or_train", lambda *_, **__: pytest.fail("computed again"))
@@ -171,7 +176,7 @@ def test_every_kind_of_product_is_computed_once_and_read_back(
             assert value.dtype == again[name].dtype
             np.testing.assert_array_equal(value, again[name])
     # Another number of evaluations is another product.
-    assert products.latent_grid(RUN, 3).path is None
+    assert products.latent_grid(RUN, 3).stored is None
 
 
 def test_arrays_keep_values_types_and_order_whatever_their_memory_layout(checkout: Path) -> None:
@@ -225,7 +230,7 @@ def test_a_result_row_says_which_run_it_is_of() -> None:
     run = RUN.updated(
         method="vdrl", sde="vp", noise=NoiseRange().interval(0.5, 2.0), latent_dim=3, seed=4
     )
-    (row,) = results.of_run(run, MEASURED).to_dict("records")
+    (row,) = results.add_run_columns(run, MEASURED).to_dict("records")
     assert row == {
         "dataset": "digits", "method": "vdrl", "sde": "vp", "t_sampler": "interval",
         "sigma_min": 0.5, "sigma_max": 2.0, "latent_dim": 3, "seed": 4, "run": run.key,
@@ -236,14 +241,16 @@ def test_a_result_row_says_which_run_it_is_of() -> None:
 
 
 def test_levels_of_a_single_level_are_equal_and_no_code_has_no_dimension() -> None:
-    (row,) = results.of_run(RUN.updated(noise=NoiseRange().single(3.0)), MEASURED).itertuples()
+    (row,) = results.add_run_columns(
+        RUN.updated(noise=NoiseRange().single(3.0)), MEASURED
+    ).itertuples()
     assert (row.sigma_min, row.sigma_max, row.t_sampler) == (3.0, 3.0, "single")
-    assert results.of_run(RUN.updated(method="dsm"), MEASURED).latent_dim.tolist() == [0]
+    assert results.add_run_columns(RUN.updated(method="dsm"), MEASURED).latent_dim.tolist() == [0]
 
 
 def test_a_second_stage_is_filed_under_the_noise_its_encoder_saw() -> None:
     two = RUN.updated(noise=NoiseRange().single(3.0)).second_stage(NoiseRange(), steps=10)
-    (row,) = results.of_run(two, MEASURED).itertuples()
+    (row,) = results.add_run_columns(two, MEASURED).itertuples()
     assert (row.sigma_min, row.sigma_max, row.t_sampler) == (3.0, 3.0, "single")
     assert row.run == two.key
 
@@ -258,7 +265,7 @@ def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
          for s, g in zip(levels, of, strict=True)],
         columns=["sigma", "factor", "gain"],
     )  # fmt: skip
-    table = results.of_floor("vp", 2, levels, terms, floors, gains)
+    table = floor_rows("vp", 2, levels, terms, floors, gains)
     wide = table.pivot(index="sigma_max", columns="metric", values="value")
     assert wide.dsm.tolist() == [4, 5] and wide.constant.tolist() == [3, 4]
     assert wide.esm.tolist() == [1, 2] and wide.error.tolist() == [0, 1]
@@ -272,7 +279,7 @@ def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
     assert (table.sde == "vp").all() and (table.seed == 2).all()
     assert (table.sigma_min == table.sigma_max).all() and (table.latent_dim == 0).all()
 
-    theory = results.of_gains(gains, price=0.3)
+    theory = gain_rows(gains, price=0.3)
     pays = theory[theory.metric.str.startswith("pays_")].set_index(["metric", "sigma_max"]).value
     assert pays.to_dict() == {
         ("pays_coarse", 0.1): 1, ("pays_coarse", 1.0): 1, ("pays_fine", 0.1): 0,
@@ -284,8 +291,8 @@ def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
 
 
 def test_written_tables_have_the_columns_in_order_and_are_read_back(output: Path) -> None:
-    one = results.of_run(RUN, MEASURED).assign(range="all t")[::-1]
-    two = results.of_run(RUN.updated(seed=1), MEASURED.assign(value=1 / 3))
+    one = results.add_run_columns(RUN, MEASURED).assign(range="all t")[::-1]
+    two = results.add_run_columns(RUN.updated(seed=1), MEASURED.assign(value=1 / 3))
     written = results.write("made-up", "table", [one, two])
     assert list(written.columns) == [*results.COLUMNS, "range"]
     stored = results.read("made-up", "table")
@@ -297,15 +304,15 @@ def test_written_tables_have_the_columns_in_order_and_are_read_back(output: Path
 
 def test_results_computed_here_come_before_the_committed_ones(checkout: Path) -> None:
     with pytest.raises(ArtefactError, match=r"no results of table.*PRESET=made-up"):
-        results.path_of("made-up", "table")
+        results.table_path("made-up", "table")
     committed = put(checkout / "data" / "results" / "made-up" / "table.csv", "value\n1\n")
-    assert results.path_of("made-up", "table") == committed
+    assert results.table_path("made-up", "table") == committed
     assert results.read("made-up", "table").value.tolist() == [1]
     here = put(paths.results("made-up") / "table.csv", "value\n2\n")
-    assert results.path_of("made-up", "table") == here
+    assert results.table_path("made-up", "table") == here
     assert results.read("made-up", "table").value.tolist() == [2]
     with pytest.raises(ArtefactError):
-        results.path_of("other", "table")
+        results.table_path("other", "table")
 
 
 # Who wins, the code or the noisy image.
@@ -386,7 +393,7 @@ def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path
             same_code = products.same_code(space.of_dimension(dimension, seed), steps)
             put_product(store.folder(same_code.run), same_code, sheet)
 
-    table = results.write("smoke", "made", results.of_latent_space(space))
+    table = results.write("smoke", "made", results.latent_space_tables(space))
     assert list(table.columns) == [*results.COLUMNS, "at_sigma"]
     assert not table[results.COLUMNS].isna().any().any()
     assert (table.groupby(["metric", "seed"]).size().unstack().nunique(axis=1) == 1).all()
@@ -432,7 +439,7 @@ def test_the_dials_control_is_untrained_and_measured_like_the_dial() -> None:
     dial = NoiseDial(preset="smoke", latent_dim=3, lambda_z=0.1, n_seeds=2)
     control = dial.control()
     assert [(r.method, r.seed, r.latent_dim) for r in control] == [("random", s, 3) for s in (0, 1)]
-    assert {r.noise.t_sampler for r in control} == {"uniform_t"}
+    assert {r.noise.t_sampler.name for r in control} == {"uniform_t"}
     assert {r.encoder for r in control} == {r.encoder for r in dial.dial()}
     probed = {p.run.key for p in dial.products() if p.file.startswith("metrics")}
     used = {p.run.key for p in dial.products() if p.file.startswith("usage")}
@@ -448,6 +455,6 @@ def test_a_code_worth_too_little_to_share_has_no_shares() -> None:
             "loss": [1.0, 1.001, 1.0],
         }
     )
-    rows = results.of_usage(RUN, used)
+    rows = results.usage_rows(RUN, used)
     assert set(rows.metric) == {"loss_own", "loss_shuffled", "loss_same_ink", "worth"}
     assert not rows.isna().any().any()

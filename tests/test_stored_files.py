@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -18,12 +19,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from committed import commit
 from safetensors.numpy import save_file
 
 from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.paper.products import Product
 from drlcore.training import checkpoint, lock, store
+from drlcore.training.artefacts import read_cards
 from drlcore.training.card import read_card
 from drlcore.training.checkpoint import file_sha256
 from drlcore.training.loop import RESUME
@@ -130,7 +133,7 @@ def test_a_file_that_no_card_lists_does_not_count(stored: Path) -> None:
     """Its writer was killed, or it comes from elsewhere."""
     other = Product(RUN, "other", ".csv", lambda *_: pd.DataFrame({"value": [7]}), {})
     (stored / other.file).write_text("value\n8\n")
-    assert other.path is None
+    assert other.stored is None
     assert other.load().value.tolist() == [7]
 
 
@@ -178,7 +181,7 @@ def test_a_card_of_another_run_or_a_folder_in_its_place_is_refused(stored: Path)
 def test_a_run_without_its_card_is_trained_again(stored: Path) -> None:
     before = file_sha256(stored / "weights.safetensors")
     (stored / "run.json").unlink()
-    assert store.find(RUN, "weights.safetensors") is None and table().path is None
+    assert store.find(RUN, "weights.safetensors") is None and table().stored is None
     for name in EVERY:
         load(name)
     assert file_sha256(stored / "weights.safetensors") == before
@@ -252,7 +255,6 @@ def test_a_killed_process_gives_its_lock_back(
     assert entered.wait(60)
     waiter.join()
     assert capsys.readouterr().err == "waiting for another process that computes the run\n"
-    assert not list(tmp_path.iterdir())
 
 
 def test_one_at_a_time_also_when_the_folder_is_removed_meanwhile(tmp_path: Path) -> None:
@@ -331,26 +333,22 @@ def test_a_product_of_committed_weights_is_read_again(
 ) -> None:
     """Computed here, from a run that is not stored here: it brings the card along."""
     committed = output / "committed"
-    stored.parent.rename(committed)
+    commit(stored.parent, committed)
+    shutil.rmtree(stored)
     monkeypatch.setenv("DRLCORE_ARTEFACTS", str(committed))
     made = Product(RUN, "made", ".csv", lambda *_: pd.DataFrame({"x": [1]}), {})
     for _ in range(2):
         assert made.load().x.tolist() == [1]
     assert {path.name for path in stored.iterdir()} == {"run.json", made.file}
-    assert table().path == committed / RUN.key / table().file
+    kept = table().stored
+    assert kept is not None and kept.path == committed / "table.parquet"
 
 
-@pytest.mark.parametrize("missing", ["module", "in the file system"])
-def test_without_file_locks_all_goes_on(
-    missing: str, output: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_file_locks_all_goes_on(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unsupported(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    if missing == "module":
-        monkeypatch.setattr(lock, "fcntl", None)
-    else:
-        monkeypatch.setattr(lock.fcntl, "flock", unsupported)
+    monkeypatch.setattr(fcntl, "flock", unsupported)
     assert load(table().file) is not None and load("history.csv") is not None
 
 
@@ -366,7 +364,8 @@ def test_an_output_that_cannot_be_written_is_one_line_before_any_work(
     monkeypatch.setattr(store, "train", lambda *_, **__: pytest.fail("trained"))
     with pytest.raises(ArtefactError, match="cannot write in .*DRLCORE_OUTPUT"):
         store.load_or_train(RUN, progress=False)
-    monkeypatch.setenv("DRLCORE_ARTEFACTS", str(trained / "data" / "runs"))
+    commit(trained / "data" / "runs", tmp_path / "committed")
+    monkeypatch.setenv("DRLCORE_ARTEFACTS", str(tmp_path / "committed"))
     for name in EVERY:  # what is committed is read all the same
         load(name)
     new = Product(RUN, "new", ".csv", lambda *_: pytest.fail("computed"), {})
@@ -489,9 +488,9 @@ def test_an_edited_file_is_another_run_and_the_old_one_stays(output: Path) -> No
 
 def test_runs_on_named_data_keep_their_keys() -> None:
     """The committed cards hold the parameters that their keys were made from."""
-    cards = [json.loads(path.read_text()) for path in paths.artefacts().glob("*/run.json")]
-    current = [card for card in cards if card["parameters"]["encoder"] == "conv"]
+    cards = read_cards(paths.artefacts()).values()
+    current = [card for card in cards if card.parameters["encoder"] == "conv"]
     assert len(current) > 50
     for card in current:
-        run = RunParameters.from_json(json.dumps(card["parameters"]))
-        assert run.key == card["key"] and run.named_by_content() == card["parameters"]
+        run = RunParameters.from_json(json.dumps(card.parameters))
+        assert run.key == card.key and run.named_by_content() == card.parameters

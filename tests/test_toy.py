@@ -117,7 +117,8 @@ def test_a_shuffled_factor_is_worth_nothing_though_it_is_computed_like_one():
     assert set(labels[component].tolist()) == {0, 1, 2}
     t = torch.full((3000,), 0.5)
     np.testing.assert_allclose(
-        law.log_density(x0, t, sde, labels, labels[component]), TOY.log_density(x0, t, sde)
+        law.noised(sde, labels).log_density(x0, t, labels[component]),
+        TOY.noised(sde).log_density(x0, t),
     )
 
 

@@ -19,6 +19,8 @@ import torch
 
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError, TrainingError
+from drlcore.loss import DRL, METHODS, Batch, Loss
+from drlcore.model import EncoderModel
 from drlcore.noise_range import NoiseRange
 from drlcore.training import checkpoint, store
 from drlcore.training.loop import HISTORY, train
@@ -75,14 +77,14 @@ def test_history_is_the_mean_since_the_row_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[float] = []
-    original = sys.modules["drlcore.training.loop"].objective  # type: ignore[attr-defined]
 
-    def spy(*args: object, **kwargs: object) -> object:
-        loss = original(*args, **kwargs)
-        seen.append(float(loss.total.detach()))
-        return loss
+    class Spied(DRL):
+        def loss(self, model: EncoderModel, batch: Batch) -> Loss:
+            loss = super().loss(model, batch)
+            seen.append(float(loss.total.detach()))
+            return loss
 
-    monkeypatch.setattr("drlcore.training.loop.objective", spy)
+    monkeypatch.setitem(METHODS, "drl", Spied())
     history = train(RUN, build_model(RUN, DIGITS), DIGITS, tmp_path, progress=False)
     assert history.step.tolist() == [50, 60]
     expected = [sum(seen[:50]) / 50, sum(seen[50:]) / 10]
@@ -382,7 +384,7 @@ def test_products_are_stored_and_read_back(output: Path) -> None:
 
     run = RUN.updated(steps=5)
     table, arrays = metrics(run), codes(run)
-    assert table.path is None
+    assert table.stored is None
     with pytest.raises(ArtefactError, match="has not been computed"):
         _ = table.sha256
     computed, stored = table.load(progress=False), table.load(progress=False)

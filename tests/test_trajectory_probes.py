@@ -12,13 +12,13 @@ from sklearn.svm import SVC
 
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import DataError, ParameterError
+from drlcore.model import encode
 from drlcore.noise_range import NoiseRange
 from drlcore.paper.tables.paired import best_time, combining_times, paired_difference
 from drlcore.probes import neural as neural_probe
 from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
 from drlcore.probes.neural import ProbeName, ProbeTraining, SeedProbe, fit_probe
 from drlcore.probes.over_time import few_shot, probe_times
-from drlcore.probes.static import encode
 from drlcore.probes.trajectory import (
     CodeSplit,
     Trajectories,

@@ -52,7 +52,7 @@ def paper() -> Path:
 def artefacts() -> Path:
     """Small results of the reference run, committed; or ``$DRLCORE_ARTEFACTS``.
 
-    The batch run points it at its own runs: it computes everything, and takes nothing committed.
+    The batch run lets it name a folder without any: it computes everything itself.
     """
     told = os.environ.get("DRLCORE_ARTEFACTS")
     return Path(told).absolute() if told else _root_or(output()) / "data" / "artefacts"

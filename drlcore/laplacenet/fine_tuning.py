@@ -31,7 +31,7 @@ from drlcore.training.checkpoint import (
     load_state,
     optimiser_tensors,
     save_state,
-    under,
+    with_prefix,
 )
 from drlcore.training.lock import locked
 from drlcore.training.run import RunParameters
@@ -271,7 +271,7 @@ def _load(path: Path, tuning: _Tuning, of: str) -> list[float]:
     tensors = load_state(path, of)
     if tensors is None:
         return []
-    tuning.classifier.load_state_dict(under("model.", tensors))
-    load_optimiser(tuning.optimiser, under("sgd.", tensors))
+    tuning.classifier.load_state_dict(with_prefix("model.", tensors))
+    load_optimiser(tuning.optimiser, with_prefix("sgd.", tensors))
     tuning.rows = tensors["rows"].tolist()
     return tensors["tried"].tolist()

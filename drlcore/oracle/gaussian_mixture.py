@@ -17,23 +17,13 @@ from drlcore.sde import SDE
 class GaussianMixture:
     """sum_k w_k N(m_k, std^2 I): data whose noised densities and scores are known exactly.
 
-    Under the kernel xt = a x0 + s noise it becomes sum_k w_k N(a m_k, (a^2 std^2 + s^2) I).
-    Computation is in float64 whatever comes in; results have the dtype of ``xt``, and log-sum-exp
-    over components keeps them exact at tiny noise.
-
-    Where a method takes ``labels`` and ``values``, it conditions on a factor: ``labels`` (K,) gives
-    each component's value of the factor, ``values`` (N,) the value known for each sample. Without
-    them, nothing is known.
-
     Args:
         means: component means (K, d), data units.
         std: standard deviation of every component, >= 0; 0 is a set of points.
         weights: (K,), >= 0, scaled to sum to 1; None for equal weights.
 
-    Shape: xt (N, d), t (N,) or ().
-
     Raises:
-        ParameterError: impossible arguments, or a value that no component has.
+        ParameterError: impossible arguments.
     """
 
     def __init__(self, means: Tensor, std: float, weights: Tensor | None = None) -> None:
@@ -56,118 +46,90 @@ class GaussianMixture:
         noise = torch.randn(centre.shape, generator=generator, dtype=torch.float64)
         return centre + self.std * noise, component
 
-    def log_density(
-        self,
-        xt: Tensor,
-        t: Tensor,
-        sde: SDE,
-        labels: Tensor | None = None,
-        values: Tensor | None = None,
-    ) -> Tensor:
-        """log p_t(xt), or log p_t(xt | factor = value), shape (N,)."""
-        return torch.logsumexp(self._log_joint(xt, t, sde, labels, values), dim=1).to(xt.dtype)
-
-    def posterior(
-        self,
-        xt: Tensor,
-        t: Tensor,
-        sde: SDE,
-        labels: Tensor | None = None,
-        values: Tensor | None = None,
-    ) -> Tensor:
-        """p(component | xt), shape (N, K); 0 for components that the factor excludes."""
-        return torch.softmax(self._log_joint(xt, t, sde, labels, values), dim=1).to(xt.dtype)
-
-    def score(
-        self,
-        xt: Tensor,
-        t: Tensor,
-        sde: SDE,
-        labels: Tensor | None = None,
-        values: Tensor | None = None,
-    ) -> Tensor:
-        """Gradient of log p_t(xt), or log p_t(xt | factor = value), (N, d) (DRL Sec. 2.1)."""
-        x, a, _, variance = self._kernel(xt, t, sde)
-        centre = self.posterior(x, t, sde, labels, values) @ self.means.to(x)
-        return ((a * centre - x) / variance).to(xt.dtype)
-
-    def conditional_score(
-        self, xt: Tensor, t: Tensor, sde: SDE, labels: Tensor, values: Tensor
-    ) -> Tensor:
-        """Gradient of log p_t(xt | factor = value), the target of CSM; (N, d) (DRL Sec. 2.2)."""
-        return self.score(xt, t, sde, labels, values)
-
-    def denoiser(
-        self,
-        xt: Tensor,
-        t: Tensor,
-        sde: SDE,
-        labels: Tensor | None = None,
-        values: Tensor | None = None,
-    ) -> Tensor:
-        """E[x0 | xt], or E[x0 | xt, factor = value], shape (N, d)."""
-        x, a, s, variance = self._kernel(xt, t, sde)
-        centre = self.posterior(x, t, sde, labels, values) @ self.means.to(x)
-        return ((s**2 * centre + a * self.std**2 * x) / variance).to(xt.dtype)
-
-    def posterior_variance(
-        self,
-        xt: Tensor,
-        t: Tensor,
-        sde: SDE,
-        labels: Tensor | None = None,
-        values: Tensor | None = None,
-    ) -> Tensor:
-        """Variance of x0 given xt (and the factor), mean over dimensions, shape (N,)."""
-        x, _, s, variance = self._kernel(xt, t, sde)
-        posterior = self.posterior(x, t, sde, labels, values)
-        means = self.means.to(x)
-        spread = ((means - (posterior @ means)[:, None]) ** 2).mean(dim=2)
-        shrink = (s**2 / variance)[:, 0]
-        return (self.std**2 * shrink + shrink**2 * (posterior * spread).sum(dim=1)).to(xt.dtype)
-
-    def score_function(self, sde: SDE, labels: Tensor | None = None) -> ModelFunction:
-        """The score as samplers call it, f(xt, t, z); z (N,) the factor's value for ``labels``."""
-        return lambda xt, t, z: self.score(xt, t, sde, labels, None if labels is None else z)
-
-    def denoiser_function(self, sde: SDE, labels: Tensor | None = None) -> ModelFunction:
-        """The denoiser as samplers call it; see ``score_function``."""
-        return lambda xt, t, z: self.denoiser(xt, t, sde, labels, None if labels is None else z)
-
-    def _kernel(self, xt: Tensor, t: Tensor, sde: SDE) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """xt, a, s and the noised components' variance a^2 std^2 + s^2, in float64."""
-        x, t = xt.double(), t.to(xt.device).double().reshape(-1, 1)
-        a, s = sde.mean_coefficient(t), sde.std(t)
-        return x, a, s, (a * self.std) ** 2 + s**2
-
-    def _log_joint(
-        self, xt: Tensor, t: Tensor, sde: SDE, labels: Tensor | None, values: Tensor | None
-    ) -> Tensor:
-        """log p(component, xt) of shape (N, K); with a factor, given its value."""
-        x, a, _, variance = self._kernel(xt, t, sde)
-        distance = ((x[:, None] - a[:, :, None] * self.means.to(x)) ** 2).sum(dim=2)
-        log_normal = -0.5 * (distance / variance + x.shape[1] * torch.log(2 * math.pi * variance))
-        return log_normal + self._log_prior(x, labels, values)
-
-    def _log_prior(self, x: Tensor, labels: Tensor | None, values: Tensor | None) -> Tensor:
-        prior = self.weights.log().to(x)
-        if labels is None and values is None:
-            return prior
-        if labels is None or values is None:
-            raise ParameterError("labels and values belong together: give both or neither")
-        if labels.shape != self.weights.shape:
+    def noised(self, sde: SDE, labels: Tensor | None = None) -> NoisedMixture:
+        """The mixture under the kernel of ``sde``; see there for ``labels``."""
+        if labels is not None and labels.shape != self.weights.shape:
             raise ParameterError(
                 f"labels of shape {tuple(labels.shape)}: one per component, ({len(self.weights)},)"
             )
-        if values.shape != x.shape[:1]:
-            raise ParameterError(
-                f"values of shape {tuple(values.shape)}: one per sample, ({len(x)},)"
-            )
-        known = labels.to(x.device) == values.to(x.device)[:, None]
-        prior = torch.where(known, prior, -math.inf)
+        return NoisedMixture(self, sde, labels)
+
+
+@dataclass(frozen=True, eq=False)
+class NoisedMixture:
+    """A mixture under the kernel xt = a x0 + s noise: sum_k w_k N(a m_k, (a^2 std^2 + s^2) I).
+
+    Its methods are called as samplers call a model, f(xt, t, z), and are conditional on a factor
+    where one is known: ``labels`` (K,) gives each component's value of the factor, z (N,) the value
+    known of each sample. Without labels z is not read; without z nothing is known.
+
+    Computation is in float64 whatever comes in; results have the dtype of ``xt``, and log-sum-exp
+    over components keeps them exact at tiny noise.
+
+    Shape: xt (N, d), t (N,) or (), z (N,).
+
+    Raises:
+        ParameterError: a value that no component has, or not one for each sample.
+    """
+
+    mixture: GaussianMixture
+    sde: SDE
+    labels: Tensor | None = None
+
+    def log_density(self, xt: Tensor, t: Tensor, z: Tensor | None = None) -> Tensor:
+        """log p_t(xt | z), shape (N,)."""
+        return torch.logsumexp(self._log_joint(xt, t, z), dim=1).to(xt.dtype)
+
+    def posterior(self, xt: Tensor, t: Tensor, z: Tensor | None = None) -> Tensor:
+        """p(component | xt, z), shape (N, K); 0 for components that the factor excludes."""
+        return torch.softmax(self._log_joint(xt, t, z), dim=1).to(xt.dtype)
+
+    def score(self, xt: Tensor, t: Tensor, z: Tensor | None = None) -> Tensor:
+        """Gradient of log p_t(xt | z), shape (N, d); with a factor the target of CSM."""
+        x, a, _, variance = self._kernel(xt, t)
+        centre = self.posterior(x, t, z) @ self.mixture.means.to(x)
+        return ((a * centre - x) / variance).to(xt.dtype)
+
+    def denoiser(self, xt: Tensor, t: Tensor, z: Tensor | None = None) -> Tensor:
+        """E[x0 | xt, z], shape (N, d)."""
+        x, a, s, variance = self._kernel(xt, t)
+        centre = self.posterior(x, t, z) @ self.mixture.means.to(x)
+        return ((s**2 * centre + a * self.mixture.std**2 * x) / variance).to(xt.dtype)
+
+    def posterior_variance(self, xt: Tensor, t: Tensor, z: Tensor | None = None) -> Tensor:
+        """Variance of x0 given xt and z, mean over dimensions, shape (N,)."""
+        x, _, s, variance = self._kernel(xt, t)
+        posterior, means = self.posterior(x, t, z), self.mixture.means.to(x)
+        spread = ((means - (posterior @ means)[:, None]) ** 2).mean(dim=2)
+        shrink = (s**2 / variance)[:, 0]
+        total = self.mixture.std**2 * shrink + shrink**2 * (posterior * spread).sum(dim=1)
+        return total.to(xt.dtype)
+
+    def _kernel(self, xt: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """xt, a, s and the noised components' variance a^2 std^2 + s^2, in float64."""
+        x, t = xt.double(), t.to(xt.device).double().reshape(-1, 1)
+        a, s = self.sde.mean_coefficient(t), self.sde.std(t)
+        return x, a, s, (a * self.mixture.std) ** 2 + s**2
+
+    def _log_joint(self, xt: Tensor, t: Tensor, z: Tensor | None) -> Tensor:
+        """log p(component, xt | z) of shape (N, K)."""
+        x, a, _, variance = self._kernel(xt, t)
+        means = self.mixture.means.to(x)
+        distance = ((x[:, None] - a[:, :, None] * means) ** 2).sum(dim=2)
+        log_normal = -0.5 * (distance / variance + x.shape[1] * torch.log(2 * math.pi * variance))
+        return log_normal + self._log_prior(x, z)
+
+    def _log_prior(self, x: Tensor, z: Tensor | None) -> Tensor:
+        prior = self.mixture.weights.log().to(x)
+        if self.labels is None or z is None:
+            return prior
+        if z.shape != x.shape[:1]:
+            raise ParameterError(f"z of shape {tuple(z.shape)}: one per sample, ({len(x)},)")
+        prior = torch.where(self.labels.to(x.device) == z.to(x.device)[:, None], prior, -math.inf)
         total = torch.logsumexp(prior, dim=1, keepdim=True)
         if torch.isneginf(total).any():
-            raise ParameterError(f"values must be among the labels {sorted(set(labels.tolist()))}")
+            known = sorted(set(self.labels.tolist()))
+            raise ParameterError(f"z must be among the labels {known}")
         return prior - total
 
 
@@ -229,7 +191,7 @@ def prop1_terms(
     """
     x0, xt, times, z = _draw(mixture, sde, t, n, generator, labels)
     kernel = sde.kernel_score(x0, xt, times)
-    optimal = mixture.score(xt, times, sde, labels, z)
+    optimal = mixture.noised(sde, labels).score(xt, times, z)
     s = optimal if score is None else score(xt, times, z)
     weight = float(sde.std(times[0])) ** 2
     dsm = weight * ((s - kernel) ** 2).mean(dim=1)
@@ -264,7 +226,7 @@ def floor(
             raise ParameterError(f"labels = {labels!r}: must be a tensor, 'x0' or None")
         return Estimate(0.0, 0.0)
     _, xt, times, z = _draw(mixture, sde, t, n, generator, labels)
-    variance = mixture.posterior_variance(xt, times, sde, labels, z)
+    variance = mixture.noised(sde, labels).posterior_variance(xt, times, z)
     return _estimate(variance / float(sde.sigma(times[0])) ** 2)
 
 

@@ -112,7 +112,7 @@ def factor_gain(
             law, labels = TOLD[name]
             assert isinstance(labels, Tensor), f"{name!r} is no factor"
             generator = torch.Generator().manual_seed(seed)
-            score = TOY.score_function(sde)
+            score = TOY.noised(sde).score
             gain = prop1_terms(law, sde, t, n, generator, score=score, labels=labels).esm
             rows.append((float(sigma), name, gain.mean, gain.standard_error))
     return pd.DataFrame(rows, columns=["sigma", "factor", "gain", "standard_error"])

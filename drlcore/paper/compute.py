@@ -14,7 +14,7 @@ from drlcore.data.datasets import load_dataset
 from drlcore.paper.products import Product
 from drlcore.training.loop import pick_device, train
 from drlcore.training.run import RunParameters, build_model
-from drlcore.training.store import find, load_or_train
+from drlcore.training.store import find, find_card, load_or_train
 
 
 def compute(runs: Iterable[RunParameters], products: Iterable[Product[Any]]) -> None:
@@ -30,7 +30,7 @@ def compute(runs: Iterable[RunParameters], products: Iterable[Product[Any]]) -> 
     """
     runs = list({run.key: run for run in runs}.values())
     products = list({product.name: product for product in products}.values())
-    missing = [product for product in products if product.path is None]
+    missing = [product for product in products if product.stored is None]
     untrained = to_train(runs, missing)
     if not missing and not untrained:
         return
@@ -63,10 +63,10 @@ def compute(runs: Iterable[RunParameters], products: Iterable[Product[Any]]) -> 
 def to_train(runs: Iterable[RunParameters], missing: Iterable[Product[Any]]) -> list[RunParameters]:
     """Runs without weights that something needs, first stages before second ones.
 
-    Weights are needed for a product that is ``missing``, and made along with a history; a run whose
-    results are all stored, as the committed ones are, has no need of them.
+    A run that was trained, here or for what is committed, needs its weights for a product that is
+    ``missing`` alone.
     """
-    needed = [run for run in runs if find(run, "history.csv") is None]
+    needed = [run for run in runs if find_card(run) is None]
     needed += [product.run for product in missing]
     untrained: dict[str, RunParameters] = {}
     for run in needed:

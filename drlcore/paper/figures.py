@@ -103,7 +103,7 @@ def save_figure(
     if result is not None:
         table = paths.results(experiment.place) / f"{result}.csv"
         read[f"results/{experiment.place}/{result}.csv"] = file_sha256(table)
-    dataset = getattr(experiment, "asked", [getattr(experiment, "dataset", "toy")])[0]
+    dataset = getattr(experiment, "dataset_names", [getattr(experiment, "dataset", "toy")])[0]
     seeds = sorted({run.seed for run in runs} | {getattr(experiment, "seed", 0)})
     origin = {
         "figure": name,

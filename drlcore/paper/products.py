@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load, save
 
 from drlcore.baselines import views
 from drlcore.data.datasets import DATASETS, load_dataset
@@ -26,10 +27,10 @@ from drlcore.parameters import fingerprint
 from drlcore.probes import mutual_information, neural, over_time, static
 from drlcore.probes import usage as use
 from drlcore.training import store
-from drlcore.training.checkpoint import file_sha256, load_tensors, save_tensors
+from drlcore.training.checkpoint import csv_bytes
 from drlcore.training.loop import RESUME
 from drlcore.training.run import RunParameters
-from drlcore.training.store import load_or_train
+from drlcore.training.store import Stored, load_or_train
 
 Content = TypeVar("Content", pd.DataFrame, Arrays)
 
@@ -68,17 +69,16 @@ class Product(Generic[Content]):
                 written.
             TrainingError: see ``train``.
         """
-        path = self.path
-        if path is None:
+        stored = self.stored
+        if stored is None:
             model = load_or_train(self.run, progress=progress)
             with store.holding(self.run):
                 pass  # a folder that cannot be written is noticed before time is spent
-            content = self.compute(self.run, model)
-            path = store.put(self.run, self.file, lambda temporary: _write(temporary, content))
-        store.verified(self.run, path)
-        if path.suffix == ".safetensors":
-            return {name: value.numpy() for name, value in load_tensors(path).items()}
-        return pd.read_csv(path)
+            stored = store.put(self.run, self.file, _encoded(self.compute(self.run, model)))
+        content = stored.read()
+        if self.suffix == ".safetensors":
+            return {name: value.numpy() for name, value in load(content).items()}
+        return pd.read_csv(BytesIO(content))
 
     @property
     def name(self) -> str:
@@ -86,24 +86,23 @@ class Product(Generic[Content]):
         return f"{self.run.key}/{self.file}"
 
     @property
-    def path(self) -> Path | None:
+    def stored(self) -> Stored | None:
         """Where it is stored; None if it has not been computed."""
         return store.find(self.run, self.file)
 
     @property
     def sha256(self) -> str:
-        """Of the stored file. Raises ArtefactError if there is none."""
-        if self.path is None:
+        """Of the stored file, as its card says. Raises ArtefactError if there is none."""
+        stored = self.stored
+        if stored is None:
             raise ArtefactError(f"{self.file} of run {self.run.key} has not been computed")
-        return file_sha256(self.path)
+        return stored.card.files[self.file]
 
 
-def _write(path: Path, content: pd.DataFrame | Arrays) -> None:
+def _encoded(content: pd.DataFrame | Arrays) -> bytes:
     if isinstance(content, pd.DataFrame):
-        content.to_csv(path, index=False)
-    else:
-        arrays = {k: torch.from_numpy(np.asarray(v, order="C")) for k, v in content.items()}
-        save_tensors(path, arrays)
+        return csv_bytes(content)
+    return save({k: torch.from_numpy(np.asarray(v, order="C")) for k, v in content.items()})
 
 
 def metrics(run: RunParameters) -> Product[pd.DataFrame]:

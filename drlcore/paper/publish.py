@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TypeVar
 
 import nbformat
 import pandas as pd
@@ -14,8 +15,11 @@ from drlcore.paper.claims import OPPOSITE, VERDICTS
 from drlcore.paper.experiments import EXPERIMENTS, SETTINGS, LatentSpace
 from drlcore.paper.presets import PresetName
 from drlcore.paper.tables import results
-from drlcore.training.card import CARD, WEIGHTS
-from drlcore.training.store import HISTORY, copy
+from drlcore.training import artefacts
+from drlcore.training.card import WEIGHTS
+from drlcore.training.store import HISTORY, find, find_card
+
+Found = TypeVar("Found")
 
 PRESET: PresetName = "laptop"
 LIMIT_MB = 30
@@ -26,9 +30,10 @@ CLAIMS_END = "<!-- end of claims -->"
 def publish() -> None:
     """Refresh the reference results and README's claims from the last laptop batch run.
 
-    Committed are every product and history that a notebook reads, the run cards, and the weights
-    of the two DRL models that notebook 03 samples from, to play with. What was not computed here,
-    but committed before with the same parameters, stays; so does a notebook that was not executed.
+    Committed are the run cards, every product that a notebook reads, the histories of the runs of
+    notebook 03, which alone reads any, and the weights of the two DRL models that it samples from,
+    to play with. What was not computed here, but committed before with the same parameters, stays;
+    so does a notebook that was not executed.
     Figures and result tables are already in place, unless the run wrote to ``$DRLCORE_OUTPUT``.
 
     Raises:
@@ -37,17 +42,16 @@ def publish() -> None:
     target = paths.artefacts()
     staged = target.with_name("artefacts.staged")
     shutil.rmtree(staged, ignore_errors=True)
-    for experiment in (cls(preset=PRESET) for cls in EXPERIMENTS.values()):
-        for run in experiment.runs():
-            for file in (CARD, HISTORY):
-                copy(run, file, staged / run.key)
-        for product in experiment.products():
-            copy(product.run, product.file, staged / product.run.key)
+    experiments = [cls(preset=PRESET) for cls in EXPERIMENTS.values()]
+    runs = [run for experiment in experiments for run in experiment.runs()]
     space = LatentSpace(preset=PRESET)
-    for method, t_sampler in SETTINGS[:2]:
-        sampler = space.sampler(method, t_sampler)
-        copy(sampler, WEIGHTS, staged / sampler.key)
-    size = sum(path.stat().st_size for path in staged.rglob("*") if path.is_file()) / 1e6
+    files = [(product.run, product.file) for e in experiments for product in e.products()]
+    files += [(run, HISTORY) for run in space.runs()]
+    files += [(space.sampler(*setting), WEIGHTS) for setting in SETTINGS[:2]]
+    cards = {run.key: _there(find_card(run), f"run {run.key}") for run in runs}
+    found = [_there(find(run, name), f"{name} of run {run.key}") for run, name in files]
+    artefacts.write(staged, cards, {(file.run.key, file.name): file.read() for file in found})
+    size = sum(path.stat().st_size for path in staged.iterdir()) / 1e6
     if size > LIMIT_MB:
         raise ArtefactError(f"the artefacts take {size:.1f} MB, at most {LIMIT_MB} are committed")
     shutil.rmtree(target, ignore_errors=True)
@@ -68,6 +72,12 @@ def publish() -> None:
     text = with_claims(readme.read_text(encoding="utf-8"), results.read(PRESET, "claims"))
     readme.write_text(text, encoding="utf-8")
     print(f"{size:.1f} MB of artefacts, {len(notebooks)} notebooks")
+
+
+def _there(found: Found | None, what: str) -> Found:
+    if found is None:
+        raise ArtefactError(f"{what} is missing: run 'make reproduce' first")
+    return found
 
 
 def with_claims(readme: str, claims: pd.DataFrame) -> str:

@@ -39,7 +39,8 @@ class Card(_Part):
         parameters: of the run; data are named by content, see ``datasets.identity``.
         weights, data, environment: what was trained, on what, where.
         wall_s: seconds the training took, since it was last started.
-        files: SHA-256 of the history and of each product stored beside the card, by name.
+        files: SHA-256 of the history and of each product stored beside the card, by name; in a
+            committed card, of what is committed, weights among it.
     """
 
     key: str

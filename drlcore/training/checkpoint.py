@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -132,7 +133,7 @@ def _digest(tensors: Mapping[str, Tensor]) -> Tensor:
     return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Those of ``tensors`` whose name begins with ``prefix``, named without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
@@ -158,6 +159,16 @@ def save_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON with sorted keys, atomically."""
     text = json.dumps(values, indent=1, sort_keys=True) + "\n"
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """A table as CSV, every number to its last digit, the same on every system."""
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def bytes_sha256(content: bytes) -> str:
+    """SHA-256 of ``content``, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def file_sha256(path: Path) -> str:

@@ -23,7 +23,7 @@ from drlcore.training.checkpoint import (
     load_state,
     optimiser_tensors,
     save_state,
-    under,
+    with_prefix,
 )
 from drlcore.training.run import RunParameters
 
@@ -214,10 +214,10 @@ class _ResumeState:
         tensors = load_state(self.tensors, self.of)
         if tensors is None:
             return 0, [], torch.zeros(3)
-        self.model.load_state_dict(under("model.", tensors))
-        for name, value in under("average.", tensors).items():
+        self.model.load_state_dict(with_prefix("model.", tensors))
+        for name, value in with_prefix("average.", tensors).items():
             self.average[name].copy_(value)
-        load_optimiser(self.optimiser, under("adam.", tensors))
+        load_optimiser(self.optimiser, with_prefix("adam.", tensors))
         self.generator.set_state(tensors["generator"])
         torch.set_rng_state(tensors["global_generator"])
         if "cuda_generator" in tensors and torch.cuda.is_available():

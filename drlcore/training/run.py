@@ -174,7 +174,7 @@ class RunParameters(Parameters):
         }
         for name, part in parts.items():
             if not part.__module__.startswith("drlcore."):
-                found[name] = hashlib.sha256(inspect.getsource(part).encode()).hexdigest()[:12]
+                found[name] = _source_fingerprint(part)
         return {name: revision for name, revision in found.items() if revision}
 
     @property
@@ -210,6 +210,15 @@ class RunParameters(Parameters):
         return self.updated(first_stage=self, noise=noise, **changes)
 
 
+def _source_fingerprint(part: type) -> str:
+    """Of an own part's source; of its name where that cannot be read, as in a plain prompt."""
+    try:
+        source = inspect.getsource(part)
+    except (OSError, TypeError):
+        source = part.__qualname__
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
 def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
     """A model with fresh weights, drawn from ``run.seed``; the global generator is untouched.
 
@@ -220,18 +229,8 @@ def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
         ParameterError: the architecture does not fit the data.
     """
     method, shape = METHODS[run.method], dataset.shape
-    takes_vectors = {
-        "encoder": {name: not part.images_only for name, part in ENCODERS.items()},
-        "score_network": {name: not part.images_only for name, part in SCORE_NETWORKS.items()},
-        "method": {name: not part.images_only for name, part in METHODS.items()},
-    }
-    for kind, takes in takes_vectors.items():
-        if len(shape) != 3 and not takes[getattr(run, kind)]:
-            raise ParameterError(
-                f"dataset {dataset.name!r} holds vectors of shape {shape}, and {kind} "
-                f"{getattr(run, kind)!r} takes images; those that take vectors: "
-                f"{', '.join(name for name in takes if takes[name])}"
-            )
+    if len(shape) != 3:
+        _refuse_images_only(run, dataset)
     sde = SDES[run.sde](run.noise)
     latent_dim = method.code_size(run.latent_dim, dataset.n_classes)
     with torch.random.fork_rng(devices=[]):
@@ -254,3 +253,21 @@ def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
         # A baseline drops the score network: it was drawn so that the encoder is DRL's.
         head = method.head(encoder, run.latent_dim, dataset)
     return BaselineModel(sde, embedding, encoder, run.time_conditioned, head, method.view(dataset))
+
+
+def _refuse_images_only(run: RunParameters, dataset: Dataset) -> None:
+    """Raises ParameterError if a part of ``run`` takes images: ``dataset`` holds vectors."""
+    takes = {
+        "encoder": {name: not part.images_only for name, part in ENCODERS.items()},
+        "score_network": {name: not part.images_only for name, part in SCORE_NETWORKS.items()},
+        "method": {name: not part.images_only for name, part in METHODS.items()},
+    }
+    misfits = [
+        f"{kind} {getattr(run, kind)!r} takes images (vectors: {', '.join(n for n in of if of[n])})"
+        for kind, of in takes.items()
+        if not of[getattr(run, kind)]
+    ]
+    if misfits:
+        raise ParameterError(
+            f"dataset {dataset.name!r} holds vectors of shape {dataset.shape}: {'; '.join(misfits)}"
+        )

@@ -2,8 +2,8 @@
 
 A run lives in ``data/runs/<key>/``: ``weights.safetensors``, ``history.csv`` and ``run.json``, the
 run card, which holds the checksum of every file; what is computed from it is a product (see
-``products``), one file beside them. Reference results are committed under
-``data/artefacts/<key>/`` in the same form. Both are looked in, in this order.
+``products``), one file beside them. Reference results are committed in ``data/artefacts``, bundled
+(see ``artefacts``). Both are looked in, in this order.
 
 A file counts as stored once its card lists it, so the card is written just before the file is moved
 into place. Who writes holds the run's lock; who reads needs none.
@@ -11,24 +11,28 @@ into place. Who writes holds the run's lock; who reads needs none.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from time import monotonic
 
 import pandas as pd
+from safetensors import SafetensorError
+from safetensors.torch import load
 
 from drlcore.data import paths
 from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.errors import ArtefactError
 from drlcore.model import EncoderModel
-from drlcore.training.card import CARD, WEIGHTS, Card, Data, Weights, read_card
+from drlcore.training import artefacts
+from drlcore.training.card import WEIGHTS, Card, Data, Weights, read_card
 from drlcore.training.checkpoint import (
     PARTIAL,
+    bytes_sha256,
+    csv_bytes,
     environment,
-    file_sha256,
-    load_tensors,
     save_tensors,
     write_atomically,
 )
@@ -44,49 +48,73 @@ def folder(run: RunParameters) -> Path:
     return paths.runs() / run.key
 
 
-def find(run: RunParameters, name: str) -> Path | None:
+@dataclass(frozen=True)
+class Stored:
+    """A file of a run, computed here or committed.
+
+    Attributes:
+        run: the run.
+        card: the run card that lists it.
+        name: of the file.
+        path: the file itself, or the bundle that it is in if ``committed``.
+    """
+
+    run: RunParameters
+    card: Card
+    name: str
+    path: Path
+    committed: bool = False
+
+    def read(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            ArtefactError: they are not what the card says, or the run was trained on other data
+                than is here now.
+        """
+        run, name, path, expected = self.run, self.name, self.path, self.card.sha256(self.name)
+        here, there = load_dataset(run.dataset).checksum, self.card.data.checksum
+        lost = path.parent if here != there or name == HISTORY else path
+        way_out = artefacts.WAY_OUT if self.committed else f"delete {lost} and run again"
+        title = f"{path}, {name} of run {run.key}," if self.committed else str(path)
+        if here != there:
+            raise ArtefactError(
+                f"run {run.key} was trained on {run.dataset} with checksum {there}, the data here "
+                f"has {here}; {way_out}"
+            )
+        try:
+            bundled = self.committed
+            content = artefacts.read(path, run.key, name) if bundled else path.read_bytes()
+        except (OSError, ValueError, LookupError, SafetensorError) as error:
+            raise ArtefactError(f"{title} cannot be read ({error}); {way_out}") from None
+        if (found := bytes_sha256(content)) != expected:
+            raise ArtefactError(
+                f"{title} is corrupt: expected sha256 {expected}, found {found}; {way_out}"
+            )
+        return content
+
+
+def find(run: RunParameters, name: str) -> Stored | None:
     """The file ``name`` of ``run``, computed here or committed; None if there is none.
 
-    A file without a run card beside it that lists it does not count: its writer was killed, or it
-    is not of this run.
+    A file that no run card lists does not count: its writer was killed, or it is not of this run.
 
     Raises:
         ArtefactError: a run card is damaged.
     """
-    key = run.key
-    for place in (paths.runs() / key, paths.artefacts() / key):
-        card = read_card(place, key)
-        listed = card is not None and (name == CARD or card.sha256(name) is not None)
-        if listed and (place / name).is_file():
-            return place / name
+    card, path = read_card(folder(run), run.key), folder(run) / name
+    if card is not None and card.sha256(name) is not None and path.is_file():
+        return Stored(run, card, name, path)
+    card = artefacts.read_cards(paths.artefacts()).get(run.key)
+    if card is not None and name in card.files:
+        return Stored(run, card, name, artefacts.bundle(paths.artefacts(), name), committed=True)
     return None
 
 
-def verified(run: RunParameters, path: Path) -> Path:
-    """``path``, a stored file of ``run``, if it is what the card beside it says.
-
-    Raises:
-        ArtefactError: it is damaged or another file, or the run was trained on other data than is
-            here now.
-    """
-    card = _card(run, path.parent)
-    here = load_dataset(run.dataset).checksum
-    if card.data.checksum != here:
-        raise ArtefactError(
-            f"run {run.key} was trained on {run.dataset} with checksum {card.data.checksum}, the "
-            f"data here has {here}; delete {path.parent} to train again"
-        )
-    expected = card.sha256(path.name)
-    way_out = f"delete {path.parent if path.name == HISTORY else path} and run again"
-    try:
-        found = file_sha256(path)
-    except OSError as error:
-        raise ArtefactError(f"{path} cannot be read ({error}); {way_out}") from None
-    if found != expected:
-        raise ArtefactError(
-            f"{path} is corrupt: expected sha256 {expected}, found {found}; {way_out}"
-        )
-    return path
+def find_card(run: RunParameters) -> Card | None:
+    """The card of ``run``, trained here or committed; None if it was not trained."""
+    here = read_card(folder(run), run.key)
+    return here or artefacts.read_cards(paths.artefacts()).get(run.key)
 
 
 def load_or_train(
@@ -139,11 +167,11 @@ def history(run: RunParameters, *, progress: bool = True) -> pd.DataFrame:
     stored = find(run, HISTORY)
     if stored is None:
         raise ArtefactError(f"run {run.key} has weights but no history; delete {folder(run)}")
-    return pd.read_csv(verified(run, stored))
+    return pd.read_csv(BytesIO(stored.read()))
 
 
-def put(run: RunParameters, name: str, write: Callable[[Path], object]) -> Path:
-    """Store what ``write`` writes as file ``name`` of a trained ``run``; if it is there, keep that.
+def put(run: RunParameters, name: str, content: bytes) -> Stored:
+    """Store ``content`` as file ``name`` of a trained ``run``; if it is there, keep that.
 
     Raises:
         ArtefactError: the run has no weights, or the file cannot be written.
@@ -155,33 +183,14 @@ def put(run: RunParameters, name: str, write: Callable[[Path], object]) -> Path:
         weights, place = find(run, WEIGHTS), folder(run)
         if weights is None:
             raise ArtefactError(f"run {run.key} lost its weights while {name} was computed")
-        card, here = _card(run, weights.parent), read_card(place, run.key)
-        if here is None or here.weights != card.weights:
-            here = card.listing({})
-        files = here.files
+        card = read_card(place, run.key)
+        if card is None or card.weights != weights.card.weights:
+            card = weights.card.listing({})
+        card = card.listing({**card.files, name: bytes_sha256(content)})
         write_atomically(
-            place / name, write, lambda sha: here.listing({**files, name: sha}).save(place)
+            place / name, lambda path: path.write_bytes(content), lambda _: card.save(place)
         )
-        return place / name
-
-
-def copy(run: RunParameters, name: str, target: Path) -> None:
-    """Copy a stored file of ``run``, and what its card says of it, to the folder ``target``.
-
-    Raises:
-        ArtefactError: it is not stored, or is corrupt.
-    """
-    source = find(run, name)
-    if source is None:
-        raise ArtefactError(f"{name} of run {run.key} is missing: run 'make reproduce' first")
-    card = _card(run, source.parent)
-    target.mkdir(parents=True, exist_ok=True)
-    listed = read_card(target, run.key) or card.listing({})
-    if name != CARD:
-        shutil.copy(verified(run, source), target / name)
-    if name in card.files:
-        listed = listed.listing({**listed.files, name: card.files[name]})
-    listed.save(target)
+        return Stored(run, card, name, place / name)
 
 
 @contextmanager
@@ -206,25 +215,13 @@ def _leftovers(run: RunParameters) -> Iterator[Path]:
     """Files half written, and states of what is finished. All writers hold the run's lock."""
     place = folder(run)
     yield from place.glob(f"{PARTIAL}*")
-    finished = {name.rpartition(".")[0] for name in _stored_here(run)}
-    for path in place.glob(f"*{RESUME}"):
-        stem = path.name.removesuffix(RESUME).removesuffix(".")
-        if (stem or WEIGHTS.rpartition(".")[0]) in finished:
-            yield path
-
-
-def _stored_here(run: RunParameters) -> list[str]:
-    place = folder(run)
     card = read_card(place, run.key)
     names = [] if card is None else [WEIGHTS, *card.files]
-    return [name for name in names if (place / name).is_file()]
-
-
-def _card(run: RunParameters, place: Path) -> Card:
-    card = read_card(place, run.key)
-    if card is None:
-        raise ArtefactError(f"{place / CARD} is missing; delete the folder {place} and run again")
-    return card
+    finished = {Path(name).stem for name in names if (place / name).is_file()}
+    for path in place.glob(f"*{RESUME}"):
+        stem = path.name.removesuffix(RESUME).removesuffix(".")
+        if (stem or Path(WEIGHTS).stem) in finished:
+            yield path
 
 
 def _loaded(run: RunParameters, model: EncoderModel) -> bool:
@@ -232,13 +229,13 @@ def _loaded(run: RunParameters, model: EncoderModel) -> bool:
     weights = find(run, WEIGHTS)
     if weights is None:
         return False
-    tensors = load_tensors(verified(run, weights))
+    tensors = load(weights.read())
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise ArtefactError(
-            f"{weights} does not fit the network of run {run.key} ({error}); delete the folder "
-            f"{weights.parent} to train again"
+            f"{weights.path} does not fit the network of run {run.key} ({error}); delete the "
+            f"folder {weights.path.parent} to train again"
         ) from None
     model.eval().requires_grad_(False)
     return True
@@ -248,7 +245,8 @@ def _train(run: RunParameters, model: EncoderModel, dataset: Dataset, progress: 
     place, began = folder(run), monotonic()
     frozen = run.first_stage is not None
     history = train(run, model, dataset, place, frozen_encoder=frozen, progress=progress)
-    write_atomically(place / HISTORY, lambda path: history.to_csv(path, index=False))
+    table = csv_bytes(history)
+    write_atomically(place / HISTORY, lambda path: path.write_bytes(table))
 
     def describe(sha256: str) -> None:
         Card(
@@ -258,7 +256,7 @@ def _train(run: RunParameters, model: EncoderModel, dataset: Dataset, progress: 
             data=Data(name=dataset.name, checksum=dataset.checksum),
             environment=environment(next(model.parameters()).device),
             wall_s=round(monotonic() - began, 1),
-            files={HISTORY: file_sha256(place / HISTORY)},
+            files={HISTORY: bytes_sha256(table)},
         ).save(place)
 
     save_tensors(place / WEIGHTS, model.state_dict(), describe)

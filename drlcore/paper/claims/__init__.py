@@ -1,53 +1,31 @@
 """The paper's claims, how each is judged, what was measured, and the verdict.
 
-Every number is recomputed from the result tables; none is typed. Where a setting is selected (the
-best single noise level), validation selects and test reports.
+What is claimed and how it is judged stands in ``claims.toml``, see ``entries``. Every number is
+recomputed from the result tables; none is typed. Where a setting is selected (the best single noise
+level), validation selects and test reports.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import pandas as pd
 
 from drlcore.data import paths
 from drlcore.errors import ArtefactError, DataError
-from drlcore.paper.claims.codes import CODES
-from drlcore.paper.claims.comparison import COMPARISON
-from drlcore.paper.claims.judge import (
-    ABSENT,
-    FAILED,
-    OPPOSITE,
-    REPRODUCED,
-    TREND,
-    VERDICTS,
-    Claim,
-    Finding,
-)
-from drlcore.paper.claims.semi_supervised import SEMI_SUPERVISED
+from drlcore.paper.claims.entries import read_claims
+from drlcore.paper.claims.judge import ABSENT, OPPOSITE, VERDICTS, Finding
 from drlcore.paper.tables import results
 from drlcore.training.checkpoint import write_atomically
 
-__all__ = [
-    "ABSENT",
-    "CLAIMS",
-    "COLUMNS",
-    "FAILED",
-    "OPPOSITE",
-    "REPRODUCED",
-    "TREND",
-    "VERDICTS",
-    "Claim",
-    "Finding",
-    "verdicts",
-    "write_claims",
-]
+__all__ = ["CLAIMS", "COLUMNS", "OPPOSITE", "VERDICTS", "verdicts", "write_claims"]
 
 COLUMNS = [
     "claim", "figure", "published", "statistic", "selection", "control", "threshold", "fails",
     "measured", "spread", "n_seeds", "verdict",
 ]  # fmt: skip
-CLAIMS: tuple[Claim, ...] = CODES + COMPARISON + SEMI_SUPERVISED
+CLAIMS = read_claims(Path(__file__).with_name("claims.toml"))
 
 
 def verdicts(preset: str) -> pd.DataFrame:

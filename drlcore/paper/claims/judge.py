@@ -1,4 +1,4 @@
-"""A claim, the contrasts it is judged by, and the one judge.
+"""The contrasts that a claim is judged by, and the one judge.
 
 A verdict rests on contrasts: a statistic against a control, which is whatever could have the
 statistic without the claim being true (an untrained encoder, a shuffled code, another method).
@@ -7,15 +7,15 @@ statistic without the claim being true (an untrained encoder, a shuffled code, a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from drlcore.errors import DataError
+from drlcore.paper.tables.paired import over_seeds
 
 REPRODUCED, TREND, FAILED = "reproduced", "trend only", "did not reproduce"
 OPPOSITE, ABSENT = "opposite", "not run"
@@ -80,12 +80,9 @@ class Contrast:
 
         Values without any scatter (closed forms, counts) are their own mean: p is 0 or 1.
         """
-        claimed = self.claimed.to_numpy(dtype=float)
-        if len(claimed) < 2:
-            return float("nan")
-        if np.ptp(claimed) < 1e-12:
-            return float(abs(claimed.mean() - against) < 1e-12)
-        return float(stats.ttest_1samp(claimed, against).pvalue)
+        claimed = self.claimed
+        p = over_seeds(claimed, 0 * claimed + against).p
+        return 0.0 if np.isnan(p) and self.n > 1 else p
 
     @property
     def standard_error(self) -> float:
@@ -94,13 +91,9 @@ class Contrast:
 
     def interval(self) -> tuple[float, float]:
         """95 % interval of the mean of values minus control; nan from one seed."""
-        difference = (self.values - self.control).to_numpy(dtype=float)
-        if len(difference) < 2:
-            return float("nan"), float("nan")
-        if np.ptp(difference) < 1e-12:
-            return float(difference.mean()), float(difference.mean())
-        found = stats.ttest_1samp(difference, 0.0).confidence_interval(0.95)
-        return float(found.low), float(found.high)
+        difference = self.values - self.control
+        found = over_seeds(difference, 0 * difference)
+        return found.low, found.high
 
     def beyond_bound(self) -> bool:
         """Whether the mean reaches ``bound`` and the control's does not."""
@@ -135,42 +128,6 @@ class Finding:
     verdict: str
     spread: float = float("nan")
     n_seeds: int = 0
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim and its criterion, all said before the numbers.
-
-    Attributes:
-        claim: what is claimed.
-        figure: where the paper does (ICLR-2022 numbering).
-        published: what the paper has: numbers, or "in words".
-        statistic: what is measured, and on what.
-        selection: what is chosen by looking, and on which part of the data.
-        control: what could pass without the claim being true.
-        threshold: beyond which difference the claim holds, and why there.
-        fails: what would refute it.
-        source: the result table it is judged from.
-        contrasts: that table -> contrasts. Raises DataError if the table lacks them.
-        needs: ``all`` contrasts as claimed, ``any`` of them, or ``both signs``: one above and
-            one below its control (a claim that something is inconsistent).
-    """
-
-    claim: str
-    figure: str
-    published: str
-    statistic: str
-    selection: str
-    control: str
-    threshold: str
-    fails: str
-    source: str
-    contrasts: Callable[[pd.DataFrame], Sequence[Contrast]]
-    needs: Needs = "all"
-
-    def find(self, table: pd.DataFrame) -> Finding:
-        """Judge the claim. Raises DataError if the table lacks what it needs."""
-        return judge(self.contrasts(table), self.needs)
 
 
 def judge(contrasts: Sequence[Contrast], needs: Needs = "all") -> Finding:
@@ -216,13 +173,7 @@ def judge(contrasts: Sequence[Contrast], needs: Needs = "all") -> Finding:
     verdict = REPRODUCED if reproduced else OPPOSITE if opposite else TREND if trend else FAILED
     outcomes = np.select(
         [right, apart, wrong, above, np.full(len(contrasts), enough)],
-        [
-            "as claimed",
-            "apart, bound not met",
-            "the other way",
-            "within its margin",
-            "unclear",
-        ],
+        ["as claimed", "apart, bound not met", "the other way", "within its margin", "unclear"],
         "too few seeds",
     )
     spread = float(contrasts[0].claimed.std()) if contrasts[0].n > 1 else float("nan")
@@ -239,54 +190,6 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-def rows(table: pd.DataFrame, **where: object) -> pd.DataFrame:
-    """Rows that match. Raises DataError if there are none, or no such column: 'not run'."""
-    for column, wanted in where.items():
-        if column not in table:
-            raise DataError(f"the table has no column {column}")
-        table = table[table[column] == wanted]
-    if table.empty:
-        raise DataError(f"no rows with {_said(where)}")
-    return table
-
-
-def values(table: pd.DataFrame, **where: object) -> pd.Series[float]:
-    """Values of the rows that match, indexed by seed. Raises DataError if there are none."""
-    return rows(table, **where).set_index("seed").value
-
-
-def by_level(table: pd.DataFrame, level: str, **where: object) -> pd.DataFrame:
-    """Values of the rows that match: a row for each seed, a column for each ``level``, ascending.
-
-    Raises:
-        DataError: no such rows, a seed twice at a level, or one that lacks a level.
-    """
-    found = rows(table, **where)
-    if level not in found or found[level].isna().any():
-        raise DataError(f"rows with {_said(where)} do not say their {level}")
-    if found.duplicated(["seed", level]).any():
-        raise DataError(f"more than one row with {_said(where)} for a seed and {level}")
-    wide = found.pivot(index="seed", columns=level, values="value")
-    if wide.isna().any(axis=None):
-        raise DataError(f"{_said(where)}: {level} differs from seed to seed; allowed: the same")
-    return wide
-
-
-def rank_correlation(by_level: pd.DataFrame) -> pd.Series[float]:
-    """Spearman's of each row with the columns' names, in [-1, 1]; 0 for a row without any change.
-
-    Raises:
-        DataError: fewer than 3 different names, of which two would always be in order.
-    """
-    level = pd.Series(by_level.columns.to_numpy(dtype=float))
-    if level.nunique() < 3:
-        raise DataError(f"{level.nunique()} levels: a rank correlation takes at least 3")
-    changes = by_level.nunique(axis=1) > 1  # that of no change is not defined, and no trend
-    found = [stats.spearmanr(level, row).statistic for row in by_level[changes].to_numpy()]
-    of_changes = pd.Series(found, by_level.index[changes], dtype=float)
-    return of_changes.reindex(by_level.index, fill_value=0.0)
-
-
 def _in_words(contrasts: Sequence[Contrast], outcomes: Iterable[str]) -> str:
     came = list(outcomes)
     told = [f"{c}: {outcome}" for c, outcome in zip(contrasts, came, strict=True)]
@@ -295,10 +198,6 @@ def _in_words(contrasts: Sequence[Contrast], outcomes: Iterable[str]) -> str:
     order = np.argsort([float(c.claimed.mean()) for c in contrasts])
     counts = ", ".join(f"{n} {outcome}" for outcome, n in Counter(came).most_common())
     return f"of {len(told)}: {counts}. Largest: {told[order[-1]]}; smallest: {told[order[0]]}"
-
-
-def _said(where: dict[str, object]) -> str:
-    return ", ".join(f"{column} = {wanted}" for column, wanted in where.items()) or "any value"
 
 
 def _signed(number: float) -> str:

@@ -9,23 +9,16 @@ from typing import Any
 from drlcore.errors import ParameterError
 from drlcore.paper.experiments.base import IMAGE_DATASETS, Experiment, ImageExperiment
 from drlcore.paper.experiments.closed_form import Floor, ForwardSDE, StartHere
-from drlcore.paper.experiments.comparison import (
-    METHODS,
-    CodeCurve,
-    Compared,
-    Comparison,
-    Downstream,
-    SDEAblation,
-    Trajectory,
-)
+from drlcore.paper.experiments.comparison import COMPARED, Compared, Comparison
 from drlcore.paper.experiments.latent_space import SETTINGS, LatentSpace
 from drlcore.paper.experiments.noise_dial import NoiseDial
+from drlcore.paper.experiments.over_time import CodeCurve, Downstream, SDEAblation, Trajectory
 from drlcore.paper.experiments.semi_supervised import SemiSupervised
 
 __all__ = [
     "EXPERIMENTS",
     "IMAGE_DATASETS",
-    "METHODS",
+    "COMPARED",
     "SETTINGS",
     "CodeCurve",
     "Compared",

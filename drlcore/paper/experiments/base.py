@@ -146,7 +146,9 @@ class Experiment(Parameters):
             return self.preset if os.environ.get("DRLCORE_REFERENCE") else f"mine/{self.preset}"
         told = {**changed}
         if "dataset" in told:
-            told["dataset"] = ",".join(map(title, getattr(self, "asked", [told["dataset"]])))
+            told["dataset"] = ",".join(
+                map(title, getattr(self, "dataset_names", [told["dataset"]]))
+            )
         wanted = "-".join([self.preset, *(f"{name}={value}" for name, value in told.items())])
         safe = re.sub(r"[^A-Za-z0-9._,=+-]", "_", wanted)[:_LONGEST]
         if told != changed or safe != wanted:

@@ -1,10 +1,10 @@
-"""Notebooks 05 to 08: the code as a curve, and methods compared by one protocol."""
+"""What notebooks 05 to 09 share: methods compared by one protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate, takewhile
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import AfterValidator, model_validator
 
@@ -13,15 +13,7 @@ from drlcore.data.own_images import is_own
 from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.paper.experiments.base import Experiment, LatentDim, Seeds, Steps, image_dataset
 from drlcore.paper.presets import MethodsPreset
-from drlcore.paper.products import (
-    Product,
-    curves,
-    shared_information,
-    single_times,
-    whole_trajectory,
-)
 from drlcore.paper.protocol import Protocol
-from drlcore.sde import released_range
 from drlcore.training.run import RunParameters, Weighting
 
 _PATH, _NAMES = 2**12, 2**16  # characters: more than a path has, and more than anyone types
@@ -80,7 +72,7 @@ ENDS: tuple[dict[str, Any], ...] = (
     {"weighting": "std2", "adam_epsilon": 1e-15},
     {"weighting": "edm"},
 )
-METHODS = (
+COMPARED = (
     *CURVES,
     Compared("drl", False),
     Compared("vdrl", False),
@@ -121,7 +113,7 @@ class Comparison(Experiment):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.shows_one or not self.datasets:
-            require(self.asked[0])  # an absent one stops here and says how to get it
+            require(self.dataset_names[0])  # an absent one stops here and says how to get it
         # Every run is validated before the first one trains, under every SDE; seeds differ in no
         # more than their number, so one of them speaks for all.
         self.model_copy(update={"n_seeds": 1}).runs()
@@ -139,7 +131,7 @@ class Comparison(Experiment):
     def resolved(self) -> dict[str, Any]:
         numbers = self.numbers_compared
         return {
-            "data": ", ".join(self.asked[:1] if self.shows_one else self.asked),
+            "data": ", ".join(self.dataset_names[:1] if self.shows_one else self.dataset_names),
             "λ": self.weighting_used,
             "latent_dim": self.latent_dim or numbers.latent_dim,
             "seeds": len(self.seeds),
@@ -151,7 +143,7 @@ class Comparison(Experiment):
         return self.numbers.comparison.protocol
 
     @property
-    def asked(self) -> list[str]:
+    def dataset_names(self) -> list[str]:
         """The data sets asked for, there or not."""
         if self.dataset is None:
             return list(self.numbers_compared.datasets)
@@ -164,14 +156,14 @@ class Comparison(Experiment):
 
     @property
     def datasets(self) -> list[str]:
-        """Those the notebook runs on: of ``asked``, the first or all that are there."""
-        there = self.asked[:1] if self.shows_one else self.asked
+        """Those the notebook runs on: of ``dataset_names``, the first or all that are there."""
+        there = self.dataset_names[:1] if self.shows_one else self.dataset_names
         return [name for name in there if available(name)]
 
     @property
     def absent(self) -> list[str]:
-        """Those of ``asked`` that are not: to be reported, never replaced."""
-        return [name for name in self.asked if not available(name)]
+        """Those of ``dataset_names`` that are not: to be reported, never replaced."""
+        return [name for name in self.dataset_names if not available(name)]
 
     @property
     def seeds(self) -> range:
@@ -204,155 +196,3 @@ class Comparison(Experiment):
     def per_seed(self, compared: Compared, dataset: str, sde: str = "ve") -> list[RunParameters]:
         """The run of every seed."""
         return [self.run(compared, dataset, seed, sde) for seed in self.seeds]
-
-
-class CodeCurve(Comparison):
-    """Notebook 05: E(x0, t), one encoder that holds the whole dial.
-
-    A code of two dimensions, so that it must choose and can be drawn. DRL is trained under both
-    weightings, the paper's ``std2`` and ``edm``; the control is an untrained E(x0, t).
-
-    The end of the curve is another question, put to codes of the preset's size: E(x0) trained by
-    DRL at ``sigma_max`` alone against an autoencoder, at several training lengths.
-
-    Attributes:
-        latent_dim: of the curve; None takes the preset's.
-    """
-
-    notebook = "05_code_as_a_curve"
-    writes = (notebook,)
-    latent_dim: LatentDim | None = 2
-
-    def along_curve(self) -> list[RunParameters]:
-        """E(x0, t): DRL and VDRL, DRL under the other weighting, and untrained."""
-        other: Weighting = "edm" if self.weighting_used == "std2" else "std2"
-        runs = [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
-        drl = self.per_seed(CURVES[0], self.asked[0])
-        runs += [run.updated(weighting=other) for run in drl]
-        return runs + self.per_seed(UNTRAINED_CURVE, self.asked[0])
-
-    def at_end(self) -> list[RunParameters]:
-        """E(x0): DRL at ``sigma_max`` alone, as ``ENDS``; autoencoder; untrained (DRL Prop. 2)."""
-        numbers, dataset = self.numbers_compared, self.asked[0]
-        end = self.noise.single(self.sigma_max)
-
-        def static(method: str, **changes: Any) -> list[RunParameters]:
-            runs = self.per_seed(Compared(method, False), dataset)
-            return [run.updated(latent_dim=numbers.latent_dim, **changes) for run in runs]
-
-        runs = []
-        for share in self.numbers.comparison.lengths:
-            steps = max(1, round(share * (self.steps or numbers.steps)))
-            for how in ENDS:
-                runs += static("drl", noise=end, steps=steps, **how)
-            runs += static("ae", steps=steps)
-        return [*dict.fromkeys(runs), *static("random")]
-
-    def runs(self) -> list[RunParameters]:
-        return self.along_curve() + self.at_end()
-
-    def products(self) -> list[Product[Any]]:
-        drawn = [run for run in self.along_curve() if run.method != "random"]
-        return [
-            *[single_times(run, self.protocol) for run in self.runs()],
-            *[curves(run, self.protocol) for run in drawn if run.seed == self.seeds[0]],
-        ]
-
-
-class Downstream(Comparison):
-    """Notebook 06: every method on every data set, by one protocol."""
-
-    notebook = "06_downstream"
-    writes = (notebook,)
-    shows_one = False
-
-    def runs(self) -> list[RunParameters]:
-        return [
-            run
-            for dataset in self.datasets
-            for compared in METHODS
-            for run in self.per_seed(compared, dataset)
-        ]
-
-    def products(self) -> list[Product[Any]]:
-        return [single_times(run, self.protocol) for run in self.runs()]
-
-
-class Trajectory(Comparison):
-    """Notebook 07: what the times share, and what they tell together.
-
-    What times share is measured of an untrained E(x0, t) too: its codes at two times are alike
-    without any training.
-    """
-
-    notebook = "07_trajectory"
-    writes = (notebook,)
-
-    def trained(self) -> list[RunParameters]:
-        """DRL and VDRL."""
-        return [r for compared in CURVES for r in self.per_seed(compared, self.asked[0])]
-
-    def untrained(self) -> list[RunParameters]:
-        """The control."""
-        return self.per_seed(UNTRAINED_CURVE, self.asked[0])
-
-    def runs(self) -> list[RunParameters]:
-        return self.trained() + self.untrained()
-
-    def products(self) -> list[Product[Any]]:
-        probed = [
-            product(run, self.protocol)
-            for product in (single_times, whole_trajectory)
-            for run in self.trained()
-        ]
-        return probed + [shared_information(run, self.protocol) for run in self.runs()]
-
-
-class SDEAblation(Comparison):
-    """Notebook 08: DRL and VDRL under VE, VP and sub-VP, everything else the same.
-
-    Beside them the baselines whose defeat is the benefit in question.
-
-    Attributes:
-        clock: what uniform t means under VP and sub-VP: ``range`` the t of sigma_min to sigma_max,
-            the same noise levels as under VE; ``released`` the authors', t in (1e-5, 1], whatever
-            noise that is, see ``sde.released_range``.
-    """
-
-    notebook = "08_sde_ablation"
-    writes = (notebook,)
-    sdes: ClassVar[tuple[str, ...]] = ("ve", "vp", "subvp")
-    baselines: ClassVar[tuple[Compared, ...]] = (Compared("ae", False), Compared("vae", False))
-    clock: Literal["range", "released"] = "range"
-
-    @model_validator(mode="after")
-    def _one_clock(self) -> Self:
-        if self.clock == "released" and self.noise != NoiseRange():
-            raise ValueError(
-                f"sigma_min = {self.sigma_min:g}, sigma_max = {self.sigma_max:g}: "
-                "clock = 'released' has its own range, so leave these at 0.01 and 50"
-            )
-        return self
-
-    @property
-    def about_clock(self) -> str:
-        """For captions: where the clock is not that of the noise range."""
-        return "" if self.clock == "range" else "; VP and sub-VP: all t in (1e-5, 1]"
-
-    def run(self, compared: Compared, dataset: str, seed: int, sde: str = "ve") -> RunParameters:
-        run = super().run(compared, dataset, seed, sde)
-        own = self.clock == "released" and run.sees_noise
-        return run.updated(noise=released_range(sde)) if own else run
-
-    def runs(self) -> list[RunParameters]:
-        dataset = self.asked[0]
-        curves = [
-            run
-            for sde in self.sdes
-            for compared in CURVES
-            for run in self.per_seed(compared, dataset, sde)
-        ]
-        return curves + [r for compared in self.baselines for r in self.per_seed(compared, dataset)]
-
-    def products(self) -> list[Product[Any]]:
-        return [single_times(run, self.protocol) for run in self.runs()]

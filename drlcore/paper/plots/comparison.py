@@ -108,7 +108,7 @@ def against_steps(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     Mean and standard deviation over seeds; the untrained encoder, without steps, as a level line.
 
     Args:
-        table: test rows of ``results.of_end``.
+        table: test rows of ``results.last_time_rows``.
         metrics: one panel each.
     """
     figure, axes = plt.subplots(

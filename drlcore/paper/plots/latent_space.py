@@ -93,7 +93,7 @@ def code_usage(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
     model without a code.
 
     Args:
-        table, unconditional: tidy usage, ``loss_`` rows (see ``results.of_usage``), of the model
+        table, unconditional: tidy usage, ``loss_`` rows (see ``results.usage_rows``), of the model
             with a code and of the one without.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 2.9))

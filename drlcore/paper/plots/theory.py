@@ -24,7 +24,7 @@ def prop1_curves(table: pd.DataFrame) -> Figure:
     Mean over seeds, with their standard deviation.
 
     Args:
-        table: rows of ``results.of_floor``.
+        table: rows of ``tables.theory.floor_rows``.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 2.8))
     for name, colour, label in (
@@ -59,7 +59,7 @@ def factor_gains(table: pd.DataFrame) -> Figure:
     Mean over seeds, with their standard deviation.
 
     Args:
-        table: rows of ``results.of_floor``.
+        table: rows of ``tables.theory.floor_rows``.
     """
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(7.2, 2.8), gridspec_kw={"width_ratios": [1, 1.6]}

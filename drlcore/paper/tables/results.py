@@ -12,7 +12,6 @@ import pandas as pd
 from drlcore.data import paths
 from drlcore.data.datasets import title
 from drlcore.errors import ArtefactError
-from drlcore.oracle.gaussian_mixture import Prop1
 from drlcore.paper.experiments import SETTINGS, Compared, Experiment, LatentSpace
 from drlcore.paper.presets import PRESETS
 from drlcore.paper.products import Product, metrics, same_code, swapped_codes, usage
@@ -38,7 +37,7 @@ COLUMNS = [
 ]
 
 
-def of_run(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
+def add_run_columns(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
     """Add to ``table`` (split, metric, value) the columns that say which run it is of.
 
     ``sigma_min`` and ``sigma_max`` are the levels the encoder was trained on, equal for a single
@@ -69,7 +68,7 @@ def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     nothing about an untrained encoder or a baseline.
     """
     tables = [
-        of_run(p.run, p.load()).assign(
+        add_run_columns(p.run, p.load()).assign(
             time_conditioned=p.run.time_conditioned, weighting=p.run.weighting
         )
         for p in products
@@ -77,7 +76,7 @@ def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def of_end(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
+def last_time_rows(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     """The end of the curve: rows of ``gather`` at the last time alone, since codes E(x0) have none.
 
     Adds ``steps``, the training length (0 for ``random``), and ``adam_epsilon``. What tells the
@@ -92,7 +91,7 @@ def of_end(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def of_information(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
+def information_rows(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     """Mutual information between times ``t``, ``t_j``, tidy: metrics mi, mi_bias and nmi.
 
     The rows of method ``random`` are the control.
@@ -102,7 +101,7 @@ def of_information(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
         pairs = product.load().rename(columns={"t_i": "t", "sigma_i": "sigma"})
         metrics = ["mi", "mi_bias", "nmi"]
         tidy = pairs.melt(["t", "t_j", "sigma", "sigma_j"], metrics, var_name="metric")
-        about = of_run(product.run, tidy.assign(split="test"))
+        about = add_run_columns(product.run, tidy.assign(split="test"))
         tables.append(about.assign(time_conditioned=product.run.time_conditioned))
     return pd.concat(tables, ignore_index=True)
 
@@ -131,42 +130,7 @@ def best_times(table: pd.DataFrame, compared: Iterable[Compared], metric: str) -
     return pd.DataFrame(rows, columns=columns)
 
 
-def of_floor(
-    sde: str,
-    seed: int,
-    levels: Sequence[float],
-    terms: Sequence[Prop1],
-    floors: pd.DataFrame,
-    gains: pd.DataFrame,
-) -> pd.DataFrame:
-    """Notebook 02's numbers of one seed, one row each; ``split`` is ``monte-carlo``.
-
-    Metrics, at level ``sigma_max``: ``dsm``, ``constant``, ``esm``, ``error`` and the control
-    ``error_without_constant`` of ``Prop1``, the two errors' ``<error>_standard_error``;
-    ``floor_<told>`` and ``gain_<factor>``, both with the control ``shuffled``, see ``toy.TOLD``.
-    """
-    rows: list[tuple[float, str, float]] = []
-    for sigma, term in zip(levels, terms, strict=True):
-        for name in ("dsm", "constant", "esm", "error", "error_without_constant"):
-            rows.append((sigma, name, getattr(term, name).mean))
-        for name in ("error", "error_without_constant"):
-            rows.append((sigma, f"{name}_standard_error", getattr(term, name).standard_error))
-    for column in floors.columns:
-        rows += [(s, f"floor_{column}", v) for s, v in floors[column].items() if column != "x0"]
-    rows += [(r.sigma, f"gain_{r.factor}", r.gain) for r in gains.itertuples()]
-    return _of_levels(rows, "dsm", sde, seed)
-
-
-def of_gains(gains: pd.DataFrame, price: float) -> pd.DataFrame:
-    """Theory of the toy dial: each factor's gain, and whether it exceeds its price (1 or 0)."""
-    rows: list[tuple[float, str, float]] = []
-    for r in gains.itertuples():
-        rows += [(r.sigma, f"gain_{r.factor}", r.gain)]
-        rows += [(r.sigma, f"pays_{r.factor}", float(r.gain > price))]
-    return _of_levels(rows, "theory", "ve", 0)
-
-
-def of_usage(run: RunParameters, used: pd.DataFrame) -> pd.DataFrame:
+def usage_rows(run: RunParameters, used: pd.DataFrame) -> pd.DataFrame:
     """What the code of ``run`` is used for: a table of ``code_usage``, tidy.
 
     Split ``validation``, and beside ``COLUMNS`` the column ``at_sigma``, the level looked at;
@@ -183,27 +147,27 @@ def of_usage(run: RunParameters, used: pd.DataFrame) -> pd.DataFrame:
         paid = paid_for(used).reset_index().melt("sigma", var_name="metric").dropna()
         rows = pd.concat([rows, paid], ignore_index=True)
     rows = rows.rename(columns={"sigma": "at_sigma"}).assign(split="validation")
-    return of_run(run, rows[["split", "metric", "value", "at_sigma"]])
+    return add_run_columns(run, rows[["split", "metric", "value", "at_sigma"]])
 
 
-def of_latent_space(experiment: LatentSpace) -> list[pd.DataFrame]:
+def latent_space_tables(experiment: LatentSpace) -> list[pd.DataFrame]:
     """Notebook 03's numbers, all seeds: probes, usage, swapped codes, diversity.
 
-    Usage (see ``of_usage``) is that of every setting, and of the model without a code (``dsm``).
+    Usage (see ``usage_rows``) is that of every setting, and of the model without a code (``dsm``).
     ``follows_code`` has ``at_sigma``, the level that denoising started from.
     """
     steps = experiment.numbers.nfe_steps
     tables = []
     for seed in experiment.seeds:
         trained = [experiment.run(method, t_sampler, seed) for method, t_sampler in SETTINGS]
-        tables += [of_run(run, metrics(run).load()) for run in trained]
+        tables += [add_run_columns(run, metrics(run).load()) for run in trained]
         for run in (*trained, experiment.unconditional(seed)):
-            tables.append(of_usage(run, usage(run).load()))
+            tables.append(usage_rows(run, usage(run).load()))
         for method, t_sampler in SETTINGS[:2]:
             run = experiment.sampler(method, t_sampler, seed)
             follows = follows_code(swapped_codes(run, steps).load())
             rows = {"split": "test", "metric": "follows_code", "value": follows.to_numpy()}
-            tables.append(of_run(run, pd.DataFrame({**rows, "at_sigma": follows.index})))
+            tables.append(add_run_columns(run, pd.DataFrame({**rows, "at_sigma": follows.index})))
         for dimension in experiment.numbers.latent_dims:
             run = experiment.of_dimension(dimension, seed)
             sheet = same_code(run, steps).load()
@@ -212,11 +176,11 @@ def of_latent_space(experiment: LatentSpace) -> list[pd.DataFrame]:
                 "metric": ["sample_diversity", "sample_error"],
                 "value": [float(sheet["diversity"].mean()), float(sheet["error"].mean())],
             }
-            tables.append(of_run(run, pd.DataFrame(rows)))
+            tables.append(add_run_columns(run, pd.DataFrame(rows)))
     return tables
 
 
-def over_seeds(rows: pd.DataFrame, by: str, metrics: Sequence[str]) -> pd.DataFrame:
+def mean_and_sd(rows: pd.DataFrame, by: str, metrics: Sequence[str]) -> pd.DataFrame:
     """Mean over seeds of each of ``metrics`` by ``by``, and the standard deviation beside it.
 
     To two digits. A metric that is not there is left out; one seed has a deviation of nan.
@@ -249,16 +213,6 @@ def best_level(table: pd.DataFrame) -> float:
     return float(rows.groupby("sigma_max").value.mean().idxmax())
 
 
-def _of_levels(
-    rows: Sequence[tuple[float, str, float]], method: str, sde: str, seed: int
-) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["sigma_max", "metric", "value"])
-    return table.assign(
-        dataset="toy", method=method, sde=sde, t_sampler="single", sigma_min=table.sigma_max,
-        latent_dim=0, seed=seed, split="monte-carlo",
-    )  # fmt: skip
-
-
 def write(to: Experiment | str, name: str, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Write ``<name>.csv`` of an experiment, or of a place, and return it.
 
@@ -266,11 +220,11 @@ def write(to: Experiment | str, name: str, tables: Iterable[pd.DataFrame]) -> pd
     """
     table = pd.concat(tables, ignore_index=True)
     table = table.reindex(columns=[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)])
-    return write_as_it_is(to, name, table)
+    return write_table(to, name, table)
 
 
-def write_as_it_is(to: Experiment | str, name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """``write`` of a table that holds no measured values, so none of ``COLUMNS``."""
+def write_table(to: Experiment | str, name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Write a table that holds no measured values, so none of ``COLUMNS``; else as ``write``."""
     path = paths.results(_place(to)) / f"{name}.csv"
     write_atomically(
         path, lambda temporary: table.to_csv(temporary, index=False, float_format="%.6g")
@@ -278,7 +232,7 @@ def write_as_it_is(to: Experiment | str, name: str, table: pd.DataFrame) -> pd.D
     return table
 
 
-def path_of(of: Experiment | str, name: str) -> Path:
+def table_path(of: Experiment | str, name: str) -> Path:
     """The file of that table.
 
     The place's own; with default parameters else the reference, computed here or committed.
@@ -299,8 +253,8 @@ def path_of(of: Experiment | str, name: str) -> Path:
 
 
 def read(of: Experiment | str, name: str) -> pd.DataFrame:
-    """The table at ``path_of``. Raises ArtefactError if there is none."""
-    return pd.read_csv(path_of(of, name))
+    """The table at ``table_path``. Raises ArtefactError if there is none."""
+    return pd.read_csv(table_path(of, name))
 
 
 def _place(of: Experiment | str) -> str:

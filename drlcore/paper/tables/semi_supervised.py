@@ -11,7 +11,7 @@ from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import DataError
 from drlcore.paper.experiments.semi_supervised import Cell
 from drlcore.paper.tables.paired import over_seeds
-from drlcore.paper.tables.results import of_run
+from drlcore.paper.tables.results import add_run_columns
 
 # Pretraining arms, as the paper names them and in the order of every table and figure.
 ARMS = {
@@ -26,7 +26,7 @@ CONDITION = ["dataset", "mixup", "n_labels", "steps"]  # what an arm shares with
 ARM = ["method", "pretrained_on", "encoder_time"]
 
 
-def of_cells(cells: Sequence[Cell]) -> pd.DataFrame:
+def cell_rows(cells: Sequence[Cell]) -> pd.DataFrame:
     """Last epochs, tidy: one row a value, with the columns that say which classifier it is of.
 
     No epoch is selected. Metrics ``accuracy`` and ``top5_accuracy`` on validation and test;
@@ -43,7 +43,7 @@ def of_cells(cells: Sequence[Cell]) -> pd.DataFrame:
             ("train", "pseudo_label_accuracy", last.pseudo_label_accuracy),
             ("train", "t", last.t),
         ]
-        table = of_run(run, pd.DataFrame(rows, columns=["split", "metric", "value"]))
+        table = add_run_columns(run, pd.DataFrame(rows, columns=["split", "metric", "value"]))
         tables.append(
             table.assign(
                 method=variant.method,
@@ -59,7 +59,7 @@ def of_cells(cells: Sequence[Cell]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def of_label_splits(cells: Sequence[Cell]) -> pd.DataFrame:
+def label_split_rows(cells: Sequence[Cell]) -> pd.DataFrame:
     """Which images of each data set were labelled: one row a split, with the seed it is drawn by.
 
     Columns dataset, data_checksum, n_images, n_labels, label_split, indices (of the training
@@ -95,6 +95,19 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
         raise DataError(f"the classifier {found} is in the table more than once; allowed: once")
     full = rows.groupby(["dataset", "n_labels"]).steps.transform("max")
     return rows.assign(compute=(rows.steps / full).round(2)).reset_index(drop=True)
+
+
+def judged_accuracies(table: pd.DataFrame) -> pd.DataFrame:
+    """Accuracies of the first data set, as ``accuracies`` but in %; what the claims judge.
+
+    Raises:
+        DataError: the classifiers were not all trained on the same label splits.
+    """
+    rows = accuracies(table)
+    rows = rows[rows.dataset == rows.dataset.iloc[0]]
+    if rows.groupby([*CONDITION, *ARM]).label_split.agg(frozenset).nunique() > 1:
+        raise DataError("the label splits differ from cell to cell; allowed: the same in each")
+    return rows.assign(value=100 * rows.value)
 
 
 def main_grid(table: pd.DataFrame) -> pd.DataFrame:
