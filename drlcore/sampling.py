@@ -1,4 +1,4 @@
-"""Sampling: the probability-flow ODE (DRL Sec. 2.1), for a score network given a code."""
+"""Sampling: the probability-flow ODE, for a score network given a code."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def probability_flow_ode(
     Example:
         Points that are known to lie at 1, whatever the noise:
 
-        >>> from drlcore import NoiseRange, VESDE, probability_flow_ode
+        >>> import torch
+        >>> from drlcore import VESDE, NoiseRange, probability_flow_ode
         >>> sde, generator = VESDE(NoiseRange()), torch.Generator().manual_seed(0)
         >>> def denoiser(xt, t, z):
         ...     return torch.ones_like(xt)

@@ -85,7 +85,10 @@ class NoisedMixture:
         return torch.softmax(self._log_joint(xt, t, z), dim=1).to(xt.dtype)
 
     def score(self, xt: Tensor, t: Tensor, z: Tensor | None = None) -> Tensor:
-        """Gradient of log p_t(xt | z), shape (N, d); with a factor the target of CSM."""
+        """Gradient of log p_t(xt | z), shape (N, d) (DRL Sec. 2.1).
+
+        With a factor it is the target of conditional score matching (DRL Sec. 2.2).
+        """
         x, a, _, variance = self._kernel(xt, t)
         centre = self.posterior(x, t, z) @ self.mixture.means.to(x)
         return ((a * centre - x) / variance).to(xt.dtype)

@@ -53,7 +53,7 @@ class CodeCurve(Comparison):
         return runs + self.per_seed(UNTRAINED_CURVE, self.dataset_names[0])
 
     def at_end(self) -> list[RunParameters]:
-        """E(x0): DRL at ``sigma_max`` alone in the ways of ``ENDS``, the autoencoder, untrained."""
+        """E(x0): DRL at ``sigma_max`` alone, as ``ENDS``; autoencoder; untrained (DRL Prop. 2)."""
         numbers, dataset = self.numbers_compared, self.dataset_names[0]
         end = self.noise.single(self.sigma_max)
 
