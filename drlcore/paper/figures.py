@@ -20,7 +20,7 @@ from PIL import Image
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.errors import ArtefactError, DataError
-from drlcore.paper.experiments import Experiment
+from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.products import Product
 from drlcore.training.checkpoint import file_sha256, write_atomically
 

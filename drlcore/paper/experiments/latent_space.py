@@ -48,16 +48,9 @@ class LatentSpace(ImageExperiment):
 
     @property
     def resolved(self) -> dict[str, Any]:
-        sizes = ", ".join(str(d) for d in self.numbers.latent_dims)
-        return {
-            "steps": self.steps_where_drawn,
-            "seeds": len(self.seeds),
-            "code sizes of the last figure": sizes,
-        }
-
-    @property
-    def seeds(self) -> range:
-        return range(self.seed, self.seed + (self.n_seeds or self.numbers.n_seeds))
+        sizes = ", ".join(map(str, self.numbers.latent_dims))
+        known = {"steps": self.steps_where_drawn, "seeds": len(self.seeds)}
+        return {**known, "code sizes of the last figure": sizes}
 
     def run(self, method: str, t_sampler: str, seed: int | None = None) -> RunParameters:
         """The run of one method and t-sampler that its codes are read from; first seed if none."""
@@ -72,9 +65,7 @@ class LatentSpace(ImageExperiment):
     def sampler(self, method: str, t_sampler: str, seed: int | None = None) -> RunParameters:
         """The run that samples are drawn from: a second stage where training saw no small noise."""
         run = self.run(method, t_sampler, seed)
-        if t_sampler == "uniform_t":
-            return run
-        return run.second_stage(self.noise)
+        return run if t_sampler == "uniform_t" else run.second_stage(self.noise)
 
     def of_dimension(self, latent_dim: int, seed: int | None = None) -> RunParameters:
         """VDRL at uniform t with another code size, for the diversity figure."""

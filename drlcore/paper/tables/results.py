@@ -12,7 +12,9 @@ import pandas as pd
 from drlcore.data import paths
 from drlcore.data.datasets import title
 from drlcore.errors import ArtefactError
-from drlcore.paper.experiments import SETTINGS, Compared, Experiment, LatentSpace
+from drlcore.paper.experiments.base import Experiment
+from drlcore.paper.experiments.comparison import Compared
+from drlcore.paper.experiments.latent_space import SETTINGS, LatentSpace
 from drlcore.paper.presets import PRESETS
 from drlcore.paper.products import Product, metrics, same_code, swapped_codes, usage
 from drlcore.paper.sheets import Arrays
