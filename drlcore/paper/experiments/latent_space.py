@@ -82,7 +82,7 @@ class LatentSpace(ImageExperiment):
             runs += [self.of_dimension(d, seed) for d in self.numbers.latent_dims]
             runs += [self.unconditional(seed)]
             runs += [self.sampler(m, t, seed) for m, t in SETTINGS]
-        return list({run.key: run for run in runs}.values())
+        return list(dict.fromkeys(runs))
 
     def products(self) -> list[Product[Any]]:
         steps = self.numbers.nfe_steps

@@ -207,7 +207,7 @@ class SemiSupervised(Comparison):
         ]
 
     def runs(self) -> list[RunParameters]:
-        return list({cell.run.key: cell.run for cell in self.cells()}.values())
+        return list(dict.fromkeys(cell.run for cell in self.cells()))
 
     def products(self) -> list[Product[Any]]:
         graphs = [label_graph(self.pretrained("drl", d, self.seeds[0])) for d in self.datasets]
