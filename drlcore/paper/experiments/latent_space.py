@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from drlcore.baselines import METHODS
@@ -18,12 +19,7 @@ from drlcore.paper.products import (
 from drlcore.training.run import RunParameters
 
 # What notebook 03 compares.
-SETTINGS: tuple[tuple[str, str], ...] = (
-    ("drl", "uniform_t"),
-    ("drl", "uniform_sigma"),
-    ("vdrl", "uniform_t"),
-    ("vdrl", "uniform_sigma"),
-)
+SETTINGS = tuple(product(("drl", "vdrl"), ("uniform_t", "uniform_sigma")))
 
 
 class LatentSpace(ImageExperiment):
@@ -96,4 +92,4 @@ class LatentSpace(ImageExperiment):
                 products += [same_code(run, steps), metrics(run)]
         for setting in SETTINGS:  # pictures
             products += [codes(self.run(*setting)), latent_grid(self.sampler(*setting), steps)]
-        return list({product.name: product for product in products}.values())
+        return list({each.name: each for each in products}.values())

@@ -41,7 +41,7 @@ def accuracy_by_labels(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
 
     Args:
         table: the result table of notebook 09, of one data set.
-        published: as ``paper_tables.published_table_1``.
+        published: as ``published.published_table_1``.
     """
     ours = main_grid(_of_one_dataset(table))
     figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.1), sharey=True)

@@ -192,7 +192,7 @@ def accuracy_table(table: pd.DataFrame, published: pd.DataFrame | None = None) -
 
     Args:
         table: the result table of notebook 09; its main grid is shown.
-        published: as ``paper_tables.published_table_1``. Its numbers stand beside ours in columns
+        published: as ``published.published_table_1``. Its numbers stand beside ours in columns
             of their own, where it has the data set and the number of labels.
 
     Returns:
