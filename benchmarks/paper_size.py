@@ -33,7 +33,8 @@ import torch
 
 from drlcore.data.datasets import Dataset, from_arrays
 from drlcore.model import EncoderModel
-from drlcore.paper.experiments import Compared, Downstream
+from drlcore.paper.experiments import Downstream
+from drlcore.paper.experiments.comparison import Compared
 from drlcore.training.checkpoint import load_tensors, save_tensors
 from drlcore.training.loop import pick_device, train
 from drlcore.training.run import RunParameters, build_model

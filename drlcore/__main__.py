@@ -10,7 +10,8 @@ from functools import partial
 from drlcore.data.datasets import DATASETS, available
 from drlcore.data.download import download
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
-from drlcore.paper.experiments import EXPERIMENTS, Experiment
+from drlcore.paper.experiments import EXPERIMENTS
+from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.figures import write_manifest
 from drlcore.paper.publish import publish
 from drlcore.training.store import load_or_train

@@ -12,7 +12,7 @@ import torch
 
 from drlcore.data import paths
 from drlcore.networks.paper_cifar import NCSNppSmall, WideResNetEncoder
-from drlcore.paper.experiments import COMPARED
+from drlcore.paper.experiments.comparison import COMPARED
 from drlcore.paper.presets import PRESETS
 from drlcore.training.run import build_model
 

@@ -74,13 +74,6 @@ def test_claims_are_different_and_every_statistic_judges_one():
     assert max(len(line) for line in FILE.read_text(encoding="utf-8").splitlines()) <= 110
 
 
-def test_the_file_is_part_of_the_package() -> None:
-    project = tomllib.loads((paths.root() / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = project["tool"]["setuptools"]["package-data"]["drlcore"]
-    package = paths.root() / "drlcore"
-    assert FILE in {found for pattern in patterns for found in package.glob(pattern)}
-
-
 def entry(start: str = "the benefit persists") -> dict[str, Any]:
     entries = tomllib.loads(FILE.read_text(encoding="utf-8"))["claim"]
     return next(each for each in entries if each["claim"].startswith(start))

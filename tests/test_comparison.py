@@ -15,18 +15,15 @@ from drlcore.data import paths
 from drlcore.data.splits import from_arrays
 from drlcore.errors import DataError, ParameterError
 from drlcore.paper.experiments import (
-    COMPARED,
     EXPERIMENTS,
     CodeCurve,
-    Compared,
-    Comparison,
     Downstream,
     SDEAblation,
     Trajectory,
     papermill_arguments,
     plan,
 )
-from drlcore.paper.experiments.comparison import CURVES
+from drlcore.paper.experiments.comparison import COMPARED, CURVES, Compared, Comparison
 from drlcore.paper.presets import PRESETS, PresetName
 from drlcore.training.run import build_model
 
@@ -109,7 +106,7 @@ def test_every_method_has_the_same_encoder_and_code_size(compared: Compared) -> 
 def test_seeds_are_the_same_for_every_method_and_the_run_says_its_own() -> None:
     experiment = Downstream(n_seeds=4, dataset="mnist")
     for compared in COMPARED:
-        runs = experiment.per_seed(compared, "mnist")
+        runs = experiment.per_seed(compared, dataset="mnist")
         assert [run.seed for run in runs] == [0, 1, 2, 3]
         assert len({run.key for run in runs}) == 4
         assert {run.updated(seed=0) for run in runs} == {runs[0]}
@@ -145,7 +142,7 @@ def test_sdes_differ_in_the_sde_alone() -> None:
     experiment = SDEAblation()
     of = {}
     for sde in experiment.sdes:
-        runs = [run for c in CURVES for run in experiment.per_seed(c, "mnist", sde)]
+        runs = experiment.per_seed(*CURVES, dataset="mnist", sde=sde)
         assert {run.sde for run in runs} == {sde} and {run.key for run in runs} <= keys(experiment)
         of[sde] = [{**run.model_dump(), "sde": None} for run in runs]
     assert set(of) == {"ve", "vp", "subvp"}

@@ -18,7 +18,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from drlcore.paper.experiments import COMPARED
+from drlcore.paper.experiments.comparison import COMPARED
 from drlcore.paper.plots import comparison as comparison_plots
 from drlcore.paper.plots import style
 from drlcore.paper.plots.comparison import METHOD_COLOURS

@@ -10,7 +10,7 @@ import pytest
 
 from drlcore.errors import DataError
 from drlcore.noise_range import NoiseRange
-from drlcore.paper.experiments import Compared
+from drlcore.paper.experiments.comparison import Compared
 from drlcore.paper.products import Product
 from drlcore.paper.tables import results
 from drlcore.paper.tables.paired import over_seeds

@@ -23,7 +23,8 @@ from drlcore.model import EncoderModel, encode
 from drlcore.noise_range import NoiseRange
 from drlcore.paper import products
 from drlcore.paper import protocol as downstream
-from drlcore.paper.experiments import COMPARED, Downstream
+from drlcore.paper.experiments import Downstream
+from drlcore.paper.experiments.comparison import COMPARED
 from drlcore.paper.presets import PRESETS
 from drlcore.paper.products import Product
 from drlcore.paper.protocol import Protocol

@@ -60,6 +60,13 @@ def test_constraint_is_exact_allowed_and_installed(name: str) -> None:
         assert constraints()[name].specifier.contains(version(name), prereleases=True)
 
 
+def test_files_that_are_no_python_are_part_of_the_package() -> None:
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["drlcore"]
+    package = ROOT / "drlcore"
+    packed = {found for pattern in patterns for found in package.glob(pattern)}
+    assert packed == {f for f in package.rglob("*.*") if f.suffix not in (".py", ".pyc")}
+
+
 def test_torch_is_one_release_in_any_build() -> None:
     assert str(constraints()["torch"].specifier) == "==2.13.0"
 

@@ -148,7 +148,7 @@ def test_scatter_leaves_outliers_outside_and_gives_classes_their_colour():
     codes[0] = 1e3
     _, axes = plt.subplots(1, 2)
     for ax, labels in zip(axes, (np.arange(1000) % 10, np.repeat([2, 7], 500)), strict=True):
-        latent_space.code_scatter(ax, codes, labels, "t")
+        style.code_scatter(ax, codes, labels)
         assert ax.get_xlim()[1] < 10 and ax.get_ylim()[1] < 10
         inside = (codes[:, 0] > ax.get_xlim()[0]) & (codes[:, 0] < ax.get_xlim()[1])
         assert inside.mean() > 0.98

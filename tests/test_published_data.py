@@ -26,13 +26,8 @@ from drlcore.data.datasets import DATASETS, Dataset, available, load_dataset, re
 from drlcore.data.image_files import read_cifar, read_image_folder
 from drlcore.data.published import BY_HAND, PUBLISHED, PublishedFile
 from drlcore.errors import DataError, ParameterError
-from drlcore.paper.experiments import (
-    EXPERIMENTS,
-    IMAGE_DATASETS,
-    ImageExperiment,
-    LatentSpace,
-    plan,
-)
+from drlcore.paper.experiments import EXPERIMENTS, LatentSpace, plan
+from drlcore.paper.experiments.base import IMAGE_DATASETS, ImageExperiment
 
 Array = NDArray[Any]
 FETCHED = [*PUBLISHED, *BY_HAND]

@@ -19,7 +19,8 @@ from drlcore.errors import ArtefactError, DataError
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.gaussian_mixture import Estimate, Prop1
 from drlcore.paper import products
-from drlcore.paper.experiments import SETTINGS, LatentSpace, NoiseDial
+from drlcore.paper.experiments import LatentSpace, NoiseDial
+from drlcore.paper.experiments.latent_space import SETTINGS
 from drlcore.paper.products import Product
 from drlcore.paper.sheets import Arrays
 from drlcore.paper.tables import results

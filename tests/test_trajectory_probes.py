@@ -14,7 +14,7 @@ from drlcore.data.datasets import load_dataset
 from drlcore.errors import DataError, ParameterError
 from drlcore.model import encode
 from drlcore.noise_range import NoiseRange
-from drlcore.paper.tables.paired import best_time, combining_times, paired_difference
+from drlcore.paper.tables.paired import best_time, combining_times, over_seeds
 from drlcore.probes import neural as neural_probe
 from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
 from drlcore.probes.neural import ProbeName, ProbeTraining, SeedProbe, fit_probe
@@ -387,8 +387,8 @@ def test_probes_do_not_care_for_the_basis_of_the_codes() -> None:
 
 
 def test_paired_difference_is_students() -> None:
-    a, b = [0.91, 0.93, 0.95], [0.90, 0.91, 0.92]
-    found = paired_difference(a, b)
+    a, b = pd.Series([0.91, 0.93, 0.95]), pd.Series([0.90, 0.91, 0.92])
+    found = over_seeds(a, b)
     sd = np.std([0.01, 0.02, 0.03], ddof=1)
     half = stats.t.ppf(0.975, 2) * sd / np.sqrt(3)
     assert (found.difference, found.n) == (pytest.approx(0.02), 3)
@@ -399,15 +399,18 @@ def test_paired_difference_is_students() -> None:
 
 
 def test_paired_difference_without_scatter() -> None:
-    assert paired_difference([1, 2, 3], [1, 2, 3]).p == 1
-    shifted = paired_difference([2, 3, 4], [1, 2, 3])
+    three = pd.Series([1, 2, 3])
+    assert over_seeds(three, three).p == 1
+    shifted = over_seeds(three + 1, three)
     assert shifted.difference == shifted.low == shifted.high == 1 and np.isnan(shifted.p)
 
 
-@pytest.mark.parametrize(("a", "b"), [([1], [2]), ([1, 2], [1]), ([1, np.nan], [1, 2])])
-def test_paired_difference_refuses(a: list[float], b: list[float]) -> None:
-    with pytest.raises(DataError, match="paired test takes"):
-        paired_difference(a, b)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_paired_difference_refuses_what_is_not_finite(value: float) -> None:
+    a, b = pd.Series([1, value]), pd.Series([1.0, 2.0])
+    for pair in ((a, b), (b, a)):
+        with pytest.raises(DataError, match="paired test takes finite values"):
+            over_seeds(*pair)
 
 
 def accuracies() -> pd.DataFrame:

@@ -12,7 +12,8 @@ import pandas as pd
 from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.paper.claims import OPPOSITE, VERDICTS
-from drlcore.paper.experiments import EXPERIMENTS, SETTINGS, LatentSpace
+from drlcore.paper.experiments import EXPERIMENTS
+from drlcore.paper.experiments.latent_space import SETTINGS, LatentSpace
 from drlcore.paper.presets import PresetName
 from drlcore.paper.tables import results
 from drlcore.training import artefacts

@@ -7,56 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from drlcore.errors import ParameterError
-from drlcore.paper.experiments.base import IMAGE_DATASETS, Experiment, ImageExperiment
+from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.experiments.closed_form import Floor, ForwardSDE, StartHere
-from drlcore.paper.experiments.comparison import COMPARED, Compared, Comparison
-from drlcore.paper.experiments.latent_space import SETTINGS, LatentSpace
+from drlcore.paper.experiments.latent_space import LatentSpace
 from drlcore.paper.experiments.noise_dial import NoiseDial
 from drlcore.paper.experiments.over_time import CodeCurve, Downstream, SDEAblation, Trajectory
 from drlcore.paper.experiments.semi_supervised import SemiSupervised
-
-__all__ = [
-    "EXPERIMENTS",
-    "IMAGE_DATASETS",
-    "COMPARED",
-    "SETTINGS",
-    "CodeCurve",
-    "Compared",
-    "Comparison",
-    "Downstream",
-    "Experiment",
-    "Floor",
-    "ForwardSDE",
-    "ImageExperiment",
-    "LatentSpace",
-    "NoiseDial",
-    "SDEAblation",
-    "SemiSupervised",
-    "StartHere",
-    "Trajectory",
-    "Verdicts",
-    "papermill_arguments",
-    "plan",
-]
-
-
-class Verdicts(Experiment):
-    """Notebook 99: claims and what became of them."""
-
-    notebook = "99_claims"
-    described = False
-    writes = ("claims",)
-    reads = (
-        Floor.notebook,
-        LatentSpace.notebook,
-        NoiseDial.notebook,
-        CodeCurve.notebook,
-        Downstream.notebook,
-        Trajectory.notebook,
-        SDEAblation.notebook,
-        SemiSupervised.notebook,
-    )
-
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
     experiment.notebook: experiment
@@ -71,9 +27,20 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         Trajectory,
         SDEAblation,
         SemiSupervised,
-        Verdicts,
     )
 }
+
+
+class Verdicts(Experiment):
+    """Notebook 99: claims and what became of them."""
+
+    notebook = "99_claims"
+    described = False
+    writes = ("claims",)
+    reads = tuple(name for name, experiment in EXPERIMENTS.items() if experiment.writes)
+
+
+EXPERIMENTS[Verdicts.notebook] = Verdicts
 
 
 def plan(settings: Mapping[str, Any]) -> dict[str, Experiment]:
@@ -97,5 +64,5 @@ def plan(settings: Mapping[str, Any]) -> dict[str, Experiment]:
 
 def papermill_arguments(experiment: Experiment) -> str:
     """The ``-p name value`` that give a notebook this experiment: all but its defaults."""
-    given = experiment.model_dump(mode="json", exclude_defaults=True)
-    return " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in given.items())
+    given = experiment.changed.items()
+    return " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in given)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -105,8 +104,7 @@ class Experiment(Parameters):
     @property
     def changed(self) -> dict[str, Any]:
         """The parameters that differ from the defaults, ``preset`` among them."""
-        defaults = {name: field.default for name, field in type(self).model_fields.items()}
-        return {n: getattr(self, n) for n in defaults if getattr(self, n) != defaults[n]}
+        return self.model_dump(exclude_defaults=True)
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -141,14 +139,12 @@ class Experiment(Parameters):
         stands there by its name. Where that would be long or odd, a fingerprint of the values
         follows.
         """
-        changed = self.model_dump(mode="json", exclude_defaults=True, exclude={"preset"})
+        changed = {name: value for name, value in self.changed.items() if name != "preset"}
         if not changed:
             return self.preset if os.environ.get("DRLCORE_REFERENCE") else f"mine/{self.preset}"
-        told = {**changed}
+        told = dict(changed)
         if "dataset" in told:
-            told["dataset"] = ",".join(
-                map(title, getattr(self, "dataset_names", [told["dataset"]]))
-            )
+            told["dataset"] = ",".join(map(title, self.dataset_names))
         wanted = "-".join([self.preset, *(f"{name}={value}" for name, value in told.items())])
         safe = re.sub(r"[^A-Za-z0-9._,=+-]", "_", wanted)[:_LONGEST]
         if told != changed or safe != wanted:
@@ -158,6 +154,17 @@ class Experiment(Parameters):
     @property
     def numbers(self) -> Preset:
         return PRESETS[self.preset]
+
+    @property
+    def dataset_names(self) -> list[str]:
+        """The data sets asked for, there or not; the toy set where there is no choice."""
+        return [getattr(self, "dataset", "toy")]
+
+    @property
+    def seeds(self) -> range:
+        """``n_seeds`` of them from ``seed`` on; one where there is no choice, the first 0."""
+        first, n = getattr(self, "seed", 0), getattr(self, "n_seeds", 1)
+        return range(first, first + (n or self.numbers.n_seeds))
 
     def runs(self) -> list[RunParameters]:
         """Every training run the notebook reads, first stages before second ones."""
@@ -176,7 +183,8 @@ class Experiment(Parameters):
         """``runs`` in groups for one batch job each; toy runs take seconds, so 18 a job."""
         toy = [run for run in runs if run.dataset == "toy"]
         rest = [run for run in runs if run.dataset != "toy"]
-        return [*_batched(rest, self.numbers.runs_per_job), *_batched(toy, 18)]
+        sizes = [(rest, self.numbers.runs_per_job), (toy, 18)]
+        return [of[i : i + size] for of, size in sizes for i in range(0, len(of), size)]
 
 
 class NoisyExperiment(Experiment):
@@ -252,9 +260,3 @@ class ImageExperiment(NoisyExperiment):
             "width": numbers.sampler_width,
             "steps": self.steps_where_drawn,
         }
-
-
-def _batched(runs: list[RunParameters], size: int) -> Iterator[list[RunParameters]]:
-    iterator = iter(runs)
-    while batch := list(islice(iterator, size)):
-        yield batch

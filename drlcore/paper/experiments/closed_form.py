@@ -55,10 +55,6 @@ class Floor(NoisyExperiment):
     n_seeds: Seeds | None = None
 
     @property
-    def seeds(self) -> range:
-        return range(self.seed, self.seed + (self.n_seeds or self.numbers.n_seeds))
-
-    @property
     def draws(self) -> int:
         """For the floors and gains of one seed at one level: the preset's, shared among seeds.
 

@@ -13,6 +13,7 @@ from drlcore.data.own_images import is_own
 from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.paper.experiments.base import Experiment, LatentDim, Seeds, Steps, image_dataset
 from drlcore.paper.presets import MethodsPreset
+from drlcore.paper.products import Product, single_times
 from drlcore.paper.protocol import Protocol
 from drlcore.training.run import RunParameters, Weighting
 
@@ -72,17 +73,8 @@ ENDS: tuple[dict[str, Any], ...] = (
     {"weighting": "std2", "adam_epsilon": 1e-15},
     {"weighting": "edm"},
 )
-COMPARED = (
-    *CURVES,
-    Compared("drl", False),
-    Compared("vdrl", False),
-    Compared("ae", False),
-    Compared("vae", False),
-    Compared("simclr", False),
-    Compared("simclr-gauss", False),
-    Compared("random", False),
-    Compared("supervised", False),
-)
+STATIC = ("drl", "vdrl", "ae", "vae", "simclr", "simclr-gauss", "random", "supervised")
+COMPARED = (*CURVES, *(Compared(method, False) for method in STATIC))
 
 
 class Comparison(Experiment):
@@ -131,7 +123,7 @@ class Comparison(Experiment):
     def resolved(self) -> dict[str, Any]:
         numbers = self.numbers_compared
         return {
-            "data": ", ".join(self.dataset_names[:1] if self.shows_one else self.dataset_names),
+            "data": ", ".join(self._shown),
             "λ": self.weighting_used,
             "latent_dim": self.latent_dim or numbers.latent_dim,
             "seeds": len(self.seeds),
@@ -157,8 +149,11 @@ class Comparison(Experiment):
     @property
     def datasets(self) -> list[str]:
         """Those the notebook runs on: of ``dataset_names``, the first or all that are there."""
-        there = self.dataset_names[:1] if self.shows_one else self.dataset_names
-        return [name for name in there if available(name)]
+        return [name for name in self._shown if available(name)]
+
+    @property
+    def _shown(self) -> list[str]:
+        return self.dataset_names[:1] if self.shows_one else self.dataset_names
 
     @property
     def absent(self) -> list[str]:
@@ -177,7 +172,7 @@ class Comparison(Experiment):
     def run(self, compared: Compared, dataset: str, seed: int, sde: str = "ve") -> RunParameters:
         """One training run."""
         numbers = self.numbers_compared
-        values: dict[str, Any] = {
+        values = {
             **numbers.training,
             "dataset": dataset,
             "method": compared.method,
@@ -193,6 +188,12 @@ class Comparison(Experiment):
             return run  # a baseline without t is one run, whatever the range and the weighting
         return run.updated(noise=self.noise, weighting=self.weighting_used)
 
-    def per_seed(self, compared: Compared, dataset: str, sde: str = "ve") -> list[RunParameters]:
-        """The run of every seed."""
-        return [self.run(compared, dataset, seed, sde) for seed in self.seeds]
+    def per_seed(
+        self, *compared: Compared, dataset: str | None = None, sde: str = "ve"
+    ) -> list[RunParameters]:
+        """The run of every seed of each method, on the first data set unless another is named."""
+        on = dataset or self.dataset_names[0]
+        return [self.run(each, on, seed, sde) for each in compared for seed in self.seeds]
+
+    def products(self) -> list[Product[Any]]:
+        return [single_times(run, self.protocol) for run in self.runs()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from drlcore.baselines import METHODS
@@ -18,12 +19,7 @@ from drlcore.paper.products import (
 from drlcore.training.run import RunParameters
 
 # What notebook 03 compares.
-SETTINGS: tuple[tuple[str, str], ...] = (
-    ("drl", "uniform_t"),
-    ("drl", "uniform_sigma"),
-    ("vdrl", "uniform_t"),
-    ("vdrl", "uniform_sigma"),
-)
+SETTINGS = tuple(product(("drl", "vdrl"), ("uniform_t", "uniform_sigma")))
 
 
 class LatentSpace(ImageExperiment):
@@ -48,16 +44,9 @@ class LatentSpace(ImageExperiment):
 
     @property
     def resolved(self) -> dict[str, Any]:
-        sizes = ", ".join(str(d) for d in self.numbers.latent_dims)
-        return {
-            "steps": self.steps_where_drawn,
-            "seeds": len(self.seeds),
-            "code sizes of the last figure": sizes,
-        }
-
-    @property
-    def seeds(self) -> range:
-        return range(self.seed, self.seed + (self.n_seeds or self.numbers.n_seeds))
+        sizes = ", ".join(map(str, self.numbers.latent_dims))
+        known = {"steps": self.steps_where_drawn, "seeds": len(self.seeds)}
+        return {**known, "code sizes of the last figure": sizes}
 
     def run(self, method: str, t_sampler: str, seed: int | None = None) -> RunParameters:
         """The run of one method and t-sampler that its codes are read from; first seed if none."""
@@ -72,9 +61,7 @@ class LatentSpace(ImageExperiment):
     def sampler(self, method: str, t_sampler: str, seed: int | None = None) -> RunParameters:
         """The run that samples are drawn from: a second stage where training saw no small noise."""
         run = self.run(method, t_sampler, seed)
-        if t_sampler == "uniform_t":
-            return run
-        return run.second_stage(self.noise)
+        return run if t_sampler == "uniform_t" else run.second_stage(self.noise)
 
     def of_dimension(self, latent_dim: int, seed: int | None = None) -> RunParameters:
         """VDRL at uniform t with another code size, for the diversity figure."""
@@ -91,7 +78,7 @@ class LatentSpace(ImageExperiment):
             runs += [self.of_dimension(d, seed) for d in self.numbers.latent_dims]
             runs += [self.unconditional(seed)]
             runs += [self.sampler(m, t, seed) for m, t in SETTINGS]
-        return list({run.key: run for run in runs}.values())
+        return list(dict.fromkeys(runs))
 
     def products(self) -> list[Product[Any]]:
         steps = self.numbers.nfe_steps
@@ -105,4 +92,4 @@ class LatentSpace(ImageExperiment):
                 products += [same_code(run, steps), metrics(run)]
         for setting in SETTINGS:  # pictures
             products += [codes(self.run(*setting)), latent_grid(self.sampler(*setting), steps)]
-        return list({product.name: product for product in products}.values())
+        return list({each.name: each for each in products}.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from drlcore.noise_range import NoiseRange
 from drlcore.paper.experiments.base import ImageExperiment, LatentDim, Levels, Penalty, Seeds, Steps
@@ -31,6 +31,10 @@ class NoiseDial(ImageExperiment):
 
     notebook = "04_noise_dial"
     writes = (notebook,)
+    # The toy set's scales, 8, 1 and 0.125, are fixed, so its range is too.
+    toy_noise: ClassVar[NoiseRange] = NoiseRange(sigma_min=0.01, sigma_max=50.0)
+    # What telling one factor of three equally likely values costs: lambda_z log 3.
+    toy_price: ClassVar[float] = TOY_LAMBDA_KL * math.log(3)
     latent_dim: LatentDim = 2
     lambda_z: Penalty = 0.0
     n_levels: Levels | None = None
@@ -45,16 +49,9 @@ class NoiseDial(ImageExperiment):
 
     @property
     def resolved(self) -> dict[str, Any]:
-        return {
-            "levels": ", ".join(f"{sigma:g}" for sigma in self.levels),
-            "seeds": len(self.seeds),
-            "steps": f"{self.steps or self.numbers.steps}, of second stages "
-            f"{self.steps_where_drawn}",
-        }
-
-    @property
-    def seeds(self) -> range:
-        return range(self.n_seeds or self.numbers.n_seeds)
+        levels = ", ".join(f"{sigma:g}" for sigma in self.levels)
+        steps = f"{self.steps or self.numbers.steps}, of second stages {self.steps_where_drawn}"
+        return {"levels": levels, "seeds": len(self.seeds), "steps": steps}
 
     @property
     def levels(self) -> list[float]:
@@ -80,24 +77,13 @@ class NoiseDial(ImageExperiment):
 
     def control(self) -> list[RunParameters]:
         """Encoders as they are drawn, untrained: what can be read from a code for nothing."""
-        return [
-            self.base(method="random", latent_dim=self.latent_dim, seed=seed) for seed in self.seeds
-        ]
+        untrained = self.base(method="random", latent_dim=self.latent_dim)
+        return [untrained.updated(seed=seed) for seed in self.seeds]
 
     def shown(self) -> list[RunParameters]:
         """Second stages that draw images from the codes: every other level, first seed."""
         firsts = [self.run(self.noise.single(sigma), self.seeds[0]) for sigma in self.levels[::2]]
         return [first.second_stage(self.noise, **self._sampler) for first in firsts]
-
-    @property
-    def toy_noise(self) -> NoiseRange:
-        """The toy set's range; its scales, 8, 1 and 0.125, are fixed, so this is too."""
-        return NoiseRange(sigma_min=0.01, sigma_max=50.0)
-
-    @property
-    def toy_price(self) -> float:
-        """What telling one factor of three equally likely values costs: lambda_z log 3."""
-        return TOY_LAMBDA_KL * math.log(3)
 
     def toy(self) -> list[RunParameters]:
         """The dial on the toy set, whose answer is known.

@@ -47,18 +47,15 @@ class CodeCurve(Comparison):
     def along_curve(self) -> list[RunParameters]:
         """E(x0, t): DRL and VDRL, DRL under the other weighting, and untrained."""
         other: Weighting = "edm" if self.weighting_used == "std2" else "std2"
-        runs = [r for compared in CURVES for r in self.per_seed(compared, self.dataset_names[0])]
-        drl = self.per_seed(CURVES[0], self.dataset_names[0])
-        runs += [run.updated(weighting=other) for run in drl]
-        return runs + self.per_seed(UNTRAINED_CURVE, self.dataset_names[0])
+        under_other = [run.updated(weighting=other) for run in self.per_seed(CURVES[0])]
+        return [*self.per_seed(*CURVES), *under_other, *self.per_seed(UNTRAINED_CURVE)]
 
     def at_end(self) -> list[RunParameters]:
         """E(x0): DRL at ``sigma_max`` alone, as ``ENDS``; autoencoder; untrained (DRL Prop. 2)."""
-        numbers, dataset = self.numbers_compared, self.dataset_names[0]
-        end = self.noise.single(self.sigma_max)
+        numbers, end = self.numbers_compared, self.noise.single(self.sigma_max)
 
         def static(method: str, **changes: Any) -> list[RunParameters]:
-            runs = self.per_seed(Compared(method, False), dataset)
+            runs = self.per_seed(Compared(method, False))
             return [run.updated(latent_dim=numbers.latent_dim, **changes) for run in runs]
 
         runs = []
@@ -74,10 +71,8 @@ class CodeCurve(Comparison):
 
     def products(self) -> list[Product[Any]]:
         drawn = [run for run in self.along_curve() if run.method != "random"]
-        return [
-            *[single_times(run, self.protocol) for run in self.runs()],
-            *[curves(run, self.protocol) for run in drawn if run.seed == self.seeds[0]],
-        ]
+        pictures = [curves(run, self.protocol) for run in drawn if run.seed == self.seeds[0]]
+        return super().products() + pictures
 
 
 class Downstream(Comparison):
@@ -88,15 +83,7 @@ class Downstream(Comparison):
     shows_one = False
 
     def runs(self) -> list[RunParameters]:
-        return [
-            run
-            for dataset in self.datasets
-            for compared in COMPARED
-            for run in self.per_seed(compared, dataset)
-        ]
-
-    def products(self) -> list[Product[Any]]:
-        return [single_times(run, self.protocol) for run in self.runs()]
+        return [run for name in self.datasets for run in self.per_seed(*COMPARED, dataset=name)]
 
 
 class Trajectory(Comparison):
@@ -111,14 +98,10 @@ class Trajectory(Comparison):
 
     def trained(self) -> list[RunParameters]:
         """DRL and VDRL."""
-        return [r for compared in CURVES for r in self.per_seed(compared, self.dataset_names[0])]
-
-    def untrained(self) -> list[RunParameters]:
-        """The control."""
-        return self.per_seed(UNTRAINED_CURVE, self.dataset_names[0])
+        return self.per_seed(*CURVES)
 
     def runs(self) -> list[RunParameters]:
-        return self.trained() + self.untrained()
+        return self.trained() + self.per_seed(UNTRAINED_CURVE)
 
     def products(self) -> list[Product[Any]]:
         probed = [
@@ -166,14 +149,5 @@ class SDEAblation(Comparison):
         return run.updated(noise=released_range(sde)) if own else run
 
     def runs(self) -> list[RunParameters]:
-        dataset = self.dataset_names[0]
-        curves = [
-            run
-            for sde in self.sdes
-            for compared in CURVES
-            for run in self.per_seed(compared, dataset, sde)
-        ]
-        return curves + [r for compared in self.baselines for r in self.per_seed(compared, dataset)]
-
-    def products(self) -> list[Product[Any]]:
-        return [single_times(run, self.protocol) for run in self.runs()]
+        curves = [run for sde in self.sdes for run in self.per_seed(*CURVES, sde=sde)]
+        return curves + self.per_seed(*self.baselines)

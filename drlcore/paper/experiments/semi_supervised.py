@@ -21,14 +21,8 @@ from drlcore.training.run import RunParameters
 
 # By the name in the result tables. Without pretraining the encoder stays as it was drawn, which is
 # how those of the other methods begin.
-ARMS = {
-    "none": Compared("random", True),
-    "drl": Compared("drl", True),
-    "vdrl": Compared("vdrl", True),
-    "ae": Compared("ae", True),
-    "simclr": Compared("simclr", True),
-    "drl-mixup": Compared("drl-mixup", True),
-}
+PRETRAINED = ("drl", "vdrl", "ae", "simclr", "drl-mixup")
+ARMS = {"none": Compared("random", True)} | {name: Compared(name, True) for name in PRETRAINED}
 # The released code pretrains on one label split of this share, and fine-tunes on another.
 PRETRAINED_SHARE = 0.08
 PRETRAINED_SPLIT = 1000  # the first of those pretrained on; replicates are fewer
@@ -87,7 +81,7 @@ class SemiSupervised(Comparison):
             y = load_dataset(dataset).train.y[: self.images_of(dataset)]
             pretrained = self.pretrained("drl", dataset, self.seeds[0], "labelled").label_split
             splits = [LabelSplit(n_labels=n) for n in self.budgets(dataset)]
-            for split in [*splits, *([pretrained] if pretrained else [])]:
+            for split in filter(None, [*splits, pretrained]):
                 try:
                     label_split(y, split, _n_classes(dataset))
                 except DataError as error:
@@ -104,11 +98,8 @@ class SemiSupervised(Comparison):
 
     @property
     def resolved(self) -> dict[str, Any]:
-        of_each = [
-            f"{name} ({self.images_of(name)} images, labels "
-            f"{', '.join(str(n) for n in self.budgets(name))})"
-            for name in self.datasets
-        ]
+        labels = {name: ", ".join(map(str, self.budgets(name))) for name in self.datasets}
+        of_each = [f"{n} ({self.images_of(n)} images, labels {labels[n]})" for n in labels]
         steps = self.fine_tuning_steps or self.numbers_compared.fine_tuning.steps
         return {**super().resolved, "data": ", ".join(of_each), "fine-tuning steps": steps}
 
@@ -142,11 +133,10 @@ class SemiSupervised(Comparison):
                 )
             return sorted(asked)
         table = published_table_1()
-        published = dataset in set(table.dataset)
-        rows = table[table.dataset == (dataset if published else "cifar10")]
-        counts = sorted(set(rows.n_labels))
-        if not published:
-            share = self.images_of(dataset) / int(rows.n_images.iloc[0]) / classes
+        of = dataset if dataset in _published_images() else "cifar10"
+        counts = sorted(set(table[table.dataset == of].n_labels))
+        if of != dataset:
+            share = self.images_of(dataset) / _published_images()[of] / classes
             counts = [classes * max(1, round(n * share)) for n in counts]
         wanted = self.numbers_compared.budgets
         return sorted(set(counts if wanted is None else [counts[i] for i in wanted]))
@@ -217,7 +207,7 @@ class SemiSupervised(Comparison):
         ]
 
     def runs(self) -> list[RunParameters]:
-        return list({cell.run.key: cell.run for cell in self.cells()}.values())
+        return list(dict.fromkeys(cell.run for cell in self.cells()))
 
     def products(self) -> list[Product[Any]]:
         graphs = [label_graph(self.pretrained("drl", d, self.seeds[0])) for d in self.datasets]
@@ -227,10 +217,8 @@ class SemiSupervised(Comparison):
 @cache
 def _published_images() -> dict[str, int]:
     """Images of Table 1's data sets; kept, since every fine-tuning asks for them."""
-    return {
-        str(name): int(n)
-        for name, n in published_table_1().groupby("dataset").n_images.first().items()
-    }
+    images: dict[str, int] = published_table_1().groupby("dataset").n_images.first().to_dict()
+    return images
 
 
 def _n_classes(dataset: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,10 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from drlcore.baselines import METHODS
-from drlcore.paper.plots.style import CLASS_MAP, METRIC_LABELS, SDE_COLOURS
+from drlcore.paper.plots.style import (
+    CLASS_MAP,
+    METRIC_LABELS,
+    SDE_COLOURS,
+    code_scatter,
+    line_with_band,
+    mean_line,
+    over_seeds,
+)
 
 # Order and colour of the methods in every figure.
 METHOD_COLOURS = {method.name: method.colour for method in METHODS.values() if method.colour}
+# Looks of the ways to train DRL at the end of the curve.
+_WAYS = ({"color": "C3"}, {"color": "C3", "ls": ":"}, {"color": "C1"})
 
 
 def over_time(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
@@ -42,7 +51,8 @@ def over_time(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
             rows = table[(table.dataset == dataset) & (table.metric == metric)]
             for method, colour in METHOD_COLOURS.items():
                 of_method = rows[rows.method == method]
-                _curve(ax, of_method[of_method.time_conditioned], colour, f"{method}, E(x₀, t)")
+                curve = of_method[of_method.time_conditioned]
+                mean_line(ax, curve, "t", color=colour, marker="o", label=f"{method}, E(x₀, t)")
                 _level(ax, of_method[~of_method.time_conditioned], colour, method)
             ax.set(title=f"{dataset}: {_label(metric)}", xlabel="encoder time t")
             ax.set_ylabel("on test images" if ax is row[0] else "")
@@ -54,14 +64,6 @@ def _label(metric: str) -> str:
     if metric.startswith("few_shot_"):
         return f"accuracy from {metric.split('_')[2]} labels"
     return METRIC_LABELS.get(metric, metric)
-
-
-def _curve(ax: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:
-    if len(rows):
-        sns.lineplot(
-            rows, x="t", y="value", ax=ax, color=colour, marker="o", errorbar="sd", label=label,
-            legend=False,
-        )  # fmt: skip
 
 
 def _level(ax: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:
@@ -91,14 +93,8 @@ def code_curves(
         row[0].set(title=f"{method}: {shown} curves", xticks=[], yticks=[])
         picked = np.linspace(0, len(sigma) - 1, 4).round().astype(int)
         for ax, i in zip(row[1:], picked, strict=True):
-            ax.scatter(
-                z[i, :, 0], z[i, :, 1], c=labels, cmap=CLASS_MAP, s=2, lw=0, alpha=0.7,
-                vmin=-0.5, vmax=9.5, rasterized=True,
-            )  # fmt: skip
-            low, high = np.quantile(z[i], [0.01, 0.99], axis=0)
-            low, high = low - 1e-6, high + 1e-6  # apart, also where the code is one point
-            ax.set(xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-            ax.set_title(f"σ = {sigma[i]:.2g}")
+            code_scatter(ax, z[i], labels, size=2, alpha=0.7, outside=0.01, margin=0)
+            ax.set(xticks=[], yticks=[], title=f"σ = {sigma[i]:.2g}")
     return figure
 
 
@@ -119,33 +115,18 @@ def against_steps(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     for ax, metric in zip(axes[0], metrics, strict=True):
         rows = table[table.metric == metric]
         _level(ax, rows[rows.method == "random"], METHOD_COLOURS["random"], "untrained")
-        _by_steps(ax, rows[rows.method == "ae"], color=METHOD_COLOURS["ae"], label="ae")
-        for way, style in zip(ways.itertuples(index=False), _WAYS[: len(ways)], strict=True):
-            of_way = rows[(rows.weighting == way.weighting) & (rows.method == "drl")]
-            _by_steps(
-                ax, of_way[of_way.adam_epsilon == way.adam_epsilon],
-                label=f"drl, λ: {way.weighting}, ε = {way.adam_epsilon:g}", **style,
-            )  # fmt: skip
+        ae, drl = rows[rows.method == "ae"], rows[rows.method == "drl"]
+        mean_line(ax, ae, "steps", color=METHOD_COLOURS["ae"], marker="o", label="ae")
+        for (weighting, epsilon), style in zip(ways.to_numpy(), _WAYS[: len(ways)], strict=True):
+            of_way = drl[(drl.weighting == weighting) & (drl.adam_epsilon == epsilon)]
+            label = f"drl, λ: {weighting}, ε = {epsilon:g}"
+            mean_line(ax, of_way, "steps", marker="o", label=label, **style)
         ax.set(title=_label(metric), xlabel="training steps", xscale="log")
         ax.set_xticks(lengths, [f"{steps:.0f}" for steps in lengths])
         ax.minorticks_off()
         ax.set_ylabel("on test images" if ax is axes[0, 0] else "")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
     return figure
-
-
-_WAYS: tuple[dict[str, Any], ...] = (
-    {"color": "C3"},
-    {"color": "C3", "ls": ":"},
-    {"color": "C1"},
-)
-
-
-def _by_steps(ax: Axes, rows: pd.DataFrame, **style: Any) -> None:
-    if len(rows):
-        sns.lineplot(
-            rows, x="steps", y="value", ax=ax, marker="o", errorbar="sd", legend=False, **style
-        )
 
 
 def comparison_bars(table: pd.DataFrame) -> Figure:
@@ -179,17 +160,13 @@ def information_heatmaps(table: pd.DataFrame) -> Figure:
     for ax, method in zip(axes[0], methods, strict=True):
         rows = table[(table.metric == "nmi") & (table.method == method)]
         wide = rows.pivot_table(index="t", columns="t_j", values="value").round(4)
-        wide.index, wide.columns = (
-            wide.index.map("{:.2f}".format),
-            wide.columns.map("{:.2f}".format),
-        )
+        wide = wide.rename(index="{:.2f}".format, columns="{:.2f}".format)
         sns.heatmap(
             wide, ax=ax, cmap="YlGnBu", vmin=0, vmax=1, square=True, cbar=ax is axes[0, -1],
             annot=True, fmt=".1f", annot_kws={"fontsize": 5},
         )  # fmt: skip
         ax.invert_yaxis()
-        ax.tick_params(axis="y", rotation=0, labelsize=7)
-        ax.tick_params(axis="x", rotation=0, labelsize=7)
+        ax.tick_params(axis="both", rotation=0, labelsize=7)
         ax.set(title=f"{method}: normalised MI", xlabel="t", ylabel="t")
     return figure
 
@@ -203,16 +180,14 @@ def trajectory_attention(table: pd.DataFrame) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 2.7))
     for method, colour in METHOD_COLOURS.items():
         rows = table[table.method == method]
-        _curve(left, rows[rows.metric == "attention"], colour, method)
-        _curve(right, rows[rows.metric == "ablation_transformer_only_accuracy"], colour, method)
+        attention = rows[rows.metric == "attention"]
+        mean_line(left, attention, "t", color=colour, marker="o", label=method)
+        alone = rows[rows.metric == "ablation_transformer_only_accuracy"]
+        mean_line(right, alone, "t", color=colour, marker="o", label=method)
         whole = rows[rows.metric == "ablation_transformer_accuracy"]
         _level(right, whole, colour, f"{method}, all times")
         hidden = rows[rows.metric == "ablation_transformer_without_accuracy"]
-        if len(hidden):
-            sns.lineplot(
-                hidden, x="t", y="value", ax=right, color=colour, ls=":", errorbar="sd",
-                legend=False,
-            )  # fmt: skip
+        mean_line(right, hidden, "t", color=colour, ls=":")
     left.axhline(1 / max(1, table.t.nunique()), color="0.7", lw=0.8, zorder=0)
     left.set(
         title="attention", xlabel="encoder time t", ylabel="weight of the time", ylim=(0, None)
@@ -234,11 +209,8 @@ def over_time_by_sde(table: pd.DataFrame, metric: str) -> Figure:
     for ax, method in zip(axes, methods, strict=True):
         for sde, colour in SDE_COLOURS.items():
             rows = table[(table.method == method) & (table.sde == sde) & (table.metric == metric)]
-            rows = rows[rows.time_conditioned]
-            mean = rows.groupby("sigma").value.agg(["mean", "std"]).fillna(0)
-            ax.plot(mean.index, mean["mean"], color=colour, marker="o", label=sde.upper())
-            low, high = mean["mean"] - mean["std"], mean["mean"] + mean["std"]
-            ax.fill_between(mean.index, low, high, color=colour, alpha=0.2, lw=0)
+            spread = over_seeds(rows[rows.time_conditioned], "sigma")
+            line_with_band(ax, spread, colour, label=sde.upper())
         for baseline in ("ae", "vae"):
             rows = table[(table.method == baseline) & (table.metric == metric)]
             _level(ax, rows, METHOD_COLOURS[baseline], baseline)

@@ -8,15 +8,17 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from drlcore.paper.plots.style import (
-    CLASS_MAP,
     FACTOR_COLOURS,
     METRIC_LABELS,
+    class_bar,
+    code_scatter,
+    line_with_band,
+    mean_line,
+    over_seeds,
     show_image,
     sigma_colour,
     tile,
@@ -62,14 +64,11 @@ def dial_figure(table: pd.DataFrame) -> Figure:
     left.set(title="what can be read from the code", ylabel="1 is perfect, 0 is nothing")
     middle.set(title="what the loss pays the code for")
     names = list(dict.fromkeys(ranges.range))
+    places = np.arange(len(names))
     for metric, colour in DIAL_COLOURS.items():
-        rows = _over_seeds(ranges[ranges.metric == metric], "range").loc[names]
-        right.errorbar(
-            np.arange(len(names)), rows["mean"], rows["std"], fmt="o", color=colour, capsize=3
-        )
-    right.set_xticks(
-        range(len(names)), [n.replace(", σ in ", "\nσ in\n") for n in names], fontsize=6
-    )
+        rows = over_seeds(ranges[ranges.metric == metric], "range").loc[names]
+        right.errorbar(places, rows["mean"], rows["std"], fmt="o", color=colour, capsize=3)
+    right.set_xticks(places, [n.replace(", σ in ", "\nσ in\n") for n in names], fontsize=6)
     right.set(title="read, trained on a range", xlim=(-0.5, len(names) - 0.5))
     for ax in (left, middle):
         ax.set_xlabel("σ trained at (noise added to pixels in [-1, 1])")
@@ -102,21 +101,14 @@ def dial_factors(single: pd.DataFrame) -> Figure:
     return figure
 
 
-def _over_seeds(rows: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Mean and standard deviation (0 for one seed) of ``value``, for each ``by``."""
-    return rows.groupby(by, sort=by == "sigma_max").value.agg(["mean", "std"]).fillna(0)
-
-
 def _lines_over_sigma(
     ax: Axes, table: pd.DataFrame, colours: Mapping[str, str], labels: Mapping[str, str]
 ) -> None:
     """Mean over seeds and a band of one standard deviation; a gap where a level has no value."""
     levels = np.unique(table.sigma_max)
     for metric, colour in colours.items():
-        rows = _over_seeds(table[table.metric == metric], "sigma_max").reindex(levels)
-        low, high = rows["mean"] - rows["std"], rows["mean"] + rows["std"]
-        ax.plot(levels, rows["mean"], color=colour, marker="o", label=labels.get(metric))
-        ax.fill_between(levels, low, high, color=colour, alpha=0.2, lw=0)
+        spread = over_seeds(table[table.metric == metric], "sigma_max").reindex(levels)
+        line_with_band(ax, spread, colour, label=labels.get(metric))
     for end in (0, 1):
         ax.axhline(end, color="0.9", lw=0.8, zorder=0)
     ax.set_xscale("log")
@@ -126,8 +118,7 @@ def _untrained(ax: Axes, control: pd.DataFrame) -> None:
     """What an untrained encoder's code tells: dashed, with a band over seeds."""
     test = control[control.split == "test"]
     for metric, colour in DIAL_COLOURS.items():
-        value = test[test.metric == metric].value
-        mean, spread = value.mean(), value.std() if len(value) > 1 else 0.0
+        mean, spread = over_seeds(test[test.metric == metric], "metric").loc[metric]
         label = f"the same of an untrained encoder: {mean:.2f}"
         ax.axhline(mean, color=colour, ls="--", lw=1, label=label)
         ax.axhspan(mean - spread, mean + spread, color=colour, alpha=0.12, lw=0)
@@ -142,10 +133,7 @@ def _sigma_strip(ax: Axes) -> None:
 
 
 def dial_codes(clouds: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
-    """Test codes of one run for each noise level, first two coordinates, coloured by class.
-
-    A code of one dimension is drawn against the class.
-    """
+    """Test codes of one run for each noise level, first two coordinates, coloured by class."""
     columns = min(5, len(clouds))
     rows = -(-len(clouds) // columns)
     figure, axes = plt.subplots(
@@ -154,25 +142,10 @@ def dial_codes(clouds: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
     for ax in axes.flat:
         ax.axis("off")
     for ax, (title, codes) in zip(axes.flat, clouds.items(), strict=False):
-        low, high = np.quantile(codes[:, :2], [0.005, 0.995], axis=0)
-        pad = 0.02 * (high - low) + 1e-6
-        points = ax.scatter(
-            codes[:, 0], codes[:, 1], c=labels, cmap=CLASS_MAP, s=0.6, alpha=0.5, lw=0,
-            vmin=-0.5, vmax=9.5, rasterized=True,
-        )  # fmt: skip
-        (x_low, y_low), (x_high, y_high) = low - pad, high + pad
-        ax.set(title=title, xlim=(x_low, x_high), ylim=(y_low, y_high))
-    _class_bar(points, axes, labels)
+        points = code_scatter(ax, codes, labels, size=0.6, margin=0.02)
+        ax.set_title(title)
+    class_bar(points, axes, labels)
     return figure
-
-
-def _class_bar(points: PathCollection, ax: Axes | np.ndarray, labels: np.ndarray) -> None:
-    """Which colour is which class."""
-    classes = np.unique(labels)
-    bar = plt.colorbar(points, ax=ax, ticks=classes, pad=0.01, label="class")
-    if bar.solids is not None:
-        bar.solids.set_alpha(1)
-    bar.ax.set_ylim(classes[0] - 0.5, classes[-1] + 0.5)
 
 
 def dial_samples(drawn: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
@@ -193,21 +166,15 @@ def dial_samples(drawn: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 def toy_dial(table: pd.DataFrame, gains: pd.DataFrame, price: float) -> Figure:
     """Accuracy of each factor from the code (solid) and its gain (dashed) by noise level."""
     figure, axes = plt.subplots(1, 3, figsize=(7.6, 2.5), sharey=True)
-    for ax, factor in zip(axes, FACTOR_COLOURS, strict=True):
-        colour = FACTOR_COLOURS[factor]
+    for ax, (factor, colour) in zip(axes, FACTOR_COLOURS.items(), strict=True):
         rows = table[table.metric == f"{factor}_accuracy"]
-        sns.lineplot(rows, x="sigma_max", y="value", ax=ax, color=colour, marker="o", errorbar="sd")
+        mean_line(ax, rows, "sigma_max", color=colour, marker="o")
         theory = gains[gains.factor == factor]
         ax.plot(theory.sigma, theory.gain, color=colour, ls="--", lw=1)
         pays = theory.sigma[theory.gain > price]
         if len(pays):
             ax.axvspan(pays.min(), pays.max(), color=colour, alpha=0.15, lw=0)
         ax.axhline(1 / 3, color="0.7", lw=0.8, zorder=0)
-        ax.set(
-            xscale="log",
-            xlabel="σ trained on",
-            ylabel="accuracy from z",
-            title=factor,
-            ylim=(0, 1.03),
-        )
+        ax.set(xscale="log", ylim=(0, 1.03), xlabel="σ trained on", title=factor)
+    axes[0].set_ylabel("accuracy from z")
     return figure

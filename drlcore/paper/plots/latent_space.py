@@ -7,11 +7,16 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from drlcore.paper.plots.dial import _class_bar
-from drlcore.paper.plots.style import CLASS_MAP, show_image, tile
+from drlcore.paper.plots.style import (
+    class_bar,
+    code_scatter,
+    line_with_band,
+    over_seeds,
+    show_image,
+    tile,
+)
 
 
 def latent_spaces(
@@ -31,28 +36,15 @@ def latent_spaces(
     )  # fmt: skip
     for (left, right), (title, (grid, codes)) in zip(axes, spaces.items(), strict=True):
         z1, z2 = grid["z1"], grid["z2"]
-        picture = tile(grid["images"], len(z1))
-        picture = np.moveaxis(picture, 0, -1).squeeze()
+        picture = np.moveaxis(tile(grid["images"], len(z1)), 0, -1).squeeze()
         half1, half2 = (z1[1] - z1[0]) / 2, (z2[1] - z2[0]) / 2  # the codes are cells' centres
         extent = (z1[0] - half1, z1[-1] + half1, z2[0] - half2, z2[-1] + half2)
         left.imshow(picture, extent=extent, aspect="auto", vmin=0, vmax=255)
         left.set(title=f"{title}: samples", xlabel="$z_1$", ylabel="$z_2$")
-        code_scatter(right, codes, labels, title=f"{title}: test codes")
+        points = code_scatter(right, codes, labels)
+        right.set(title=f"{title}: test codes", xlabel="$z_1$", ylabel="$z_2$")
+        class_bar(points, right, labels)
     return figure
-
-
-def code_scatter(ax: Axes, codes: np.ndarray, labels: np.ndarray, title: str = "") -> None:
-    """The first two coordinates of codes, coloured by class; outer 0.5 % left outside."""
-    points = ax.scatter(
-        codes[:, 0], codes[:, 1], c=labels, cmap=CLASS_MAP, s=1.5, alpha=0.5, lw=0,
-        vmin=-0.5, vmax=9.5, rasterized=True,
-    )  # fmt: skip
-    low, high = np.quantile(codes[:, :2], [0.005, 0.995], axis=0)
-    pad = 0.05 * (high - low) + 1e-6
-    ax.set_xlim(low[0] - pad[0], high[0] + pad[0])
-    ax.set_ylim(low[1] - pad[1], high[1] + pad[1])
-    ax.set(title=title, xlabel="$z_1$", ylabel="$z_2$")
-    _class_bar(points, ax, labels)
 
 
 def swap_sheets(sheets: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
@@ -104,11 +96,9 @@ def code_usage(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
         losses[f"{name} code"] = table[table.metric == f"loss_{name}"].set_index(by).value, colour
     for label, (loss, colour) in losses.items():
         for ax, values in ((left, loss), (right, loss / reference)):
-            of_level = values.groupby("at_sigma").agg(["mean", "std"]).fillna(0)
-            mean, spread = of_level["mean"], of_level["std"]
-            ax.plot(mean.index, mean, color=colour, marker="o", ms=3, label=label)
-            ax.fill_between(mean.index, mean - spread, mean + spread, color=colour, alpha=0.2, lw=0)
-    left.set(xscale="log", yscale="log", xlabel="σ", ylabel="loss = ||D − x₀||² / (d σ²)")
-    right.set(xscale="log", yscale="log", xlabel="σ", ylabel="loss / loss without code")
+            spread = over_seeds(values.reset_index(), "at_sigma")
+            line_with_band(ax, spread, colour, ms=3, label=label)
+    for ax, name in ((left, "loss = ||D − x₀||² / (d σ²)"), (right, "loss / loss without code")):
+        ax.set(xscale="log", yscale="log", xlabel="σ", ylabel=name)
     left.legend()
     return figure

@@ -41,7 +41,7 @@ def accuracy_by_labels(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
 
     Args:
         table: the result table of notebook 09, of one data set.
-        published: as ``paper_tables.published_table_1``.
+        published: as ``published.published_table_1``.
     """
     ours = main_grid(_of_one_dataset(table))
     figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.1), sharey=True)
@@ -65,13 +65,9 @@ def accuracy_by_labels(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
     lines = [Line2D([], [], ls=ls, color="k", lw=1) for ls in ("-", "--")]
     axes[2].legend(lines, ["no mixup", "mixup"], loc="lower right")
     low = min(100 * ours.value.min(), theirs.accuracy.min())
-    spread = (
-        ours.groupby(["method", "mixup", "n_labels"])
-        .value.agg(["mean", "std"])
-        .fillna(0)
-        .sum(axis=1)
-    )
-    top = min(100.0 - TOP, max(100 * ours.value.max(), 100 * spread.max(), theirs.accuracy.max()))
+    spread = ours.groupby(["method", "mixup", "n_labels"]).value.agg(["mean", "std"]).fillna(0)
+    highest = 100 * max(ours.value.max(), spread.sum(axis=1).max())
+    top = min(100.0 - TOP, max(highest, theirs.accuracy.max()))
     axes[0].set_yscale("function", functions=(_log_error, _of_log_error))
     axes[0].set_yticks([t for t in ACCURACY_TICKS if low - 5 <= t <= top])
     axes[0].yaxis.set_minor_locator(NullLocator())
@@ -94,20 +90,17 @@ def gain_by_labels(table: pd.DataFrame) -> Figure:
     """
     found = gains(_of_one_dataset(table))
     found = found[(found.encoder_time == "learned") & (found.pretrained_on == "all")]
-    panels = [
-        (compute, mixup, rows)
-        for (compute, mixup), rows in found.groupby(["compute", "mixup"])
-        if mixup in ("off", "on")
-    ]
+    panel = ["compute", "mixup"]
+    shown = found[found.mixup.isin(["off", "on"])].sort_values(panel, ascending=[False, True])
+    panels = list(shown.groupby(panel, sort=False))
     if not panels:
         raise DataError("no arm beside no pretraining")
-    panels.sort(key=lambda panel: (-panel[0], panel[1]))
     images = table[["n_labels", "n_images"]].drop_duplicates()
     figure, axes = plt.subplots(
         1, len(panels), figsize=(2.6 * len(panels) + 1.2, 2.8), sharex=True, sharey=True,
         squeeze=False,
     )  # fmt: skip
-    for ax, (compute, mixup, of_panel) in zip(axes[0], panels, strict=True):
+    for ax, ((compute, mixup), of_panel) in zip(axes[0], panels, strict=True):
         ax.axhline(0, color="0.45", lw=0.8, zorder=0)
         for method, rows in _by_arm(of_panel.merge(images)):
             x = 100 * rows.n_labels / rows.n_images * _dodge(method, found.method)
@@ -143,13 +136,11 @@ def pretraining_questions(table: pd.DataFrame) -> Figure:
     rows = accuracies(_of_one_dataset(table))
     rows = rows[(rows.compute == 1) & rows.method.isin(["none", "drl"])]
     by_default = in_main_grid(rows)
-    drl, off = rows.method == "drl", rows.mixup == "off"
+    off = rows.mixup == "off"
+    plain = rows[off & (rows.method == "drl")]
     panels = {
-        "pretraining images": (
-            rows[drl & off & (rows.encoder_time == "learned")],
-            "pretrained_on",
-        ),
-        "encoder time": (rows[drl & off & (rows.pretrained_on == "all")], "encoder_time"),
+        "pretraining images": (plain[plain.encoder_time == "learned"], "pretrained_on"),
+        "encoder time": (plain[plain.pretrained_on == "all"], "encoder_time"),
         "mixup in fine-tuning": (rows[by_default | (rows.mixup == "released")], "mixup"),
     }
     budgets = sorted(set(rows.n_labels[~by_default]))

@@ -1,13 +1,17 @@
-"""The style of every figure: colours, labels, one colour scale for sigma, sheets of images."""
+"""The style of every figure: colours, labels, lines with their spread, codes, sheets of images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -50,6 +54,59 @@ def use_style() -> None:
 def sigma_colour(sigma: float) -> tuple[float, float, float, float]:
     """The colour that stands for ``sigma`` in every figure."""
     return plt.get_cmap(SIGMA_MAP)(SIGMA_NORM(np.clip(sigma, 0.01, 50.0)))
+
+
+def mean_line(ax: Axes, rows: pd.DataFrame, x: str, **style: Any) -> None:
+    """Mean of ``value`` at each ``x``, and a band of one standard deviation; nothing of no rows."""
+    if len(rows):
+        sns.lineplot(rows, x=x, y="value", ax=ax, errorbar="sd", legend=False, **style)
+
+
+def over_seeds(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Mean and standard deviation (0 for one seed) of ``value``, for each ``by``."""
+    return rows.groupby(by).value.agg(["mean", "std"]).fillna(0)
+
+
+def line_with_band(ax: Axes, spread: pd.DataFrame, colour: str, **style: Any) -> None:
+    """What ``over_seeds`` gives against its index; a gap where it is nan."""
+    x, mean, sd = spread.index, spread["mean"], spread["std"]
+    ax.plot(x, mean, color=colour, marker="o", **style)
+    ax.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2, lw=0)
+
+
+def code_scatter(
+    ax: Axes,
+    codes: np.ndarray,
+    labels: np.ndarray,
+    size: float = 1.5,
+    alpha: float = 0.5,
+    outside: float = 0.005,
+    margin: float = 0.05,
+) -> PathCollection:
+    """The first two coordinates of codes (N, d), coloured by class.
+
+    Args:
+        outside: share of the codes left outside at each end of each axis.
+        margin: around the others, as a share of what they span.
+    """
+    points = ax.scatter(
+        codes[:, 0], codes[:, 1], c=labels, cmap=CLASS_MAP, s=size, alpha=alpha, lw=0,
+        vmin=-0.5, vmax=9.5, rasterized=True,
+    )  # fmt: skip
+    low, high = np.quantile(codes[:, :2], [outside, 1 - outside], axis=0)
+    pad = margin * (high - low) + 1e-6  # apart, also where the code is one point
+    (left, bottom), (right, top) = low - pad, high + pad
+    ax.set(xlim=(left, right), ylim=(bottom, top))
+    return points
+
+
+def class_bar(points: PathCollection, ax: Axes | np.ndarray, labels: np.ndarray) -> None:
+    """Which colour of ``code_scatter`` is which class."""
+    classes = np.unique(labels)
+    bar = plt.colorbar(points, ax=ax, ticks=classes, pad=0.01, label="class")
+    if bar.solids is not None:
+        bar.solids.set_alpha(1)
+    bar.ax.set_ylim(classes[0] - 0.5, classes[-1] + 0.5)
 
 
 def image_rows(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from drlcore.oracle.toy import RADII, sample_toy
-from drlcore.paper.plots.style import FACTOR_COLOURS, show_image, sigma_colour
+from drlcore.paper.plots.style import FACTOR_COLOURS, mean_line, show_image, sigma_colour
 
 SHUFFLED = {"color": "C3", "ls": ":", "label": "a shuffled factor"}
 
@@ -27,30 +25,22 @@ def prop1_curves(table: pd.DataFrame) -> Figure:
         table: rows of ``tables.theory.floor_rows``.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 2.8))
-    for name, colour, label in (
-        ("dsm", "k", "DSM"),
-        ("constant", "C1", "constant"),
-        ("esm", "C0", "ESM"),
-    ):
-        _over_levels(left, table, name, color=colour, label=label)
+    rows = dict(list(table.groupby("metric")))
+    for label, colour in {"DSM": "k", "constant": "C1", "ESM": "C0"}.items():
+        mean_line(left, rows[label.lower()], "sigma_max", color=colour, label=label)
     left.set(
         xscale="log", xlabel="σ", ylabel="std² × squared error", title="Prop. 1, a wrong score"
     )
     left.legend()
     # The line of "nothing" is wide: others lie on it where they tell nothing new.
-    _over_levels(right, table, "floor_nothing", color="k", lw=4, label="nothing")
+    mean_line(right, rows["floor_nothing"], "sigma_max", color="k", lw=4, label="nothing")
     for factor, colour in FACTOR_COLOURS.items():
-        _over_levels(right, table, f"floor_{factor}", color=colour, label=factor)
-    _over_levels(right, table, "floor_shuffled", **SHUFFLED)
+        mean_line(right, rows[f"floor_{factor}"], "sigma_max", color=colour, label=factor)
+    mean_line(right, rows["floor_shuffled"], "sigma_max", **SHUFFLED)
     right.axhline(0, color="0.7", label="x0")
     right.set(xscale="log", xlabel="σ", ylabel="", title="the floor")
     right.legend(title="z tells", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
-
-
-def _over_levels(ax: Axes, table: pd.DataFrame, metric: str, **style: Any) -> None:
-    rows = table[table.metric == metric]
-    sns.lineplot(rows, x="sigma_max", y="value", ax=ax, errorbar="sd", legend=False, **style)
 
 
 def factor_gains(table: pd.DataFrame) -> Figure:
@@ -72,10 +62,11 @@ def factor_gains(table: pd.DataFrame) -> Figure:
     inset.scatter(x[near, 0], x[near, 1], s=2, c=factors["fine"][near], cmap="viridis")
     inset.set(xticks=[], yticks=[])
     inset.text(0.05, 0.95, "one of the nine", transform=inset.transAxes, fontsize=6, va="top")
+    rows = dict(list(table.groupby("metric")))
     for factor, colour in FACTOR_COLOURS.items():
-        _over_levels(right, table, f"gain_{factor}", color=colour, label=factor)
+        mean_line(right, rows[f"gain_{factor}"], "sigma_max", color=colour, label=factor)
         right.axvline(RADII[factor], color=colour, ls=":", lw=1)
-    _over_levels(right, table, "gain_shuffled", **SHUFFLED)
+    mean_line(right, rows["gain_shuffled"], "sigma_max", **SHUFFLED)
     right.set(
         xscale="log", xlabel="σ", ylabel="fall of the floor", title="what telling a factor is worth"
     )
@@ -85,10 +76,9 @@ def factor_gains(table: pd.DataFrame) -> Figure:
 
 def t_sampler_histograms(draws: Mapping[str, np.ndarray]) -> Figure:
     """Share of training at each noise level, for each t-sampler."""
-    figure, axes = plt.subplots(
-        len(draws), 1, figsize=(5.5, 0.85 * len(draws)), sharex=True, squeeze=False
-    )
-    axes = axes[:, 0]
+    size = (5.5, 0.85 * len(draws))
+    figure, grid = plt.subplots(len(draws), 1, figsize=size, sharex=True, squeeze=False)
+    axes = grid[:, 0]
     drawn = np.concatenate(list(draws.values()))
     edges = np.geomspace(min(0.009, drawn.min() / 1.1), max(55, 1.1 * drawn.max()), 60)
     centres = np.sqrt(edges[1:] * edges[:-1])
@@ -111,40 +101,22 @@ def scheme(x0: np.ndarray, noisy: Mapping[float, np.ndarray]) -> Figure:
     ax.set(xlim=(0, 10), ylim=(0, 3.6), aspect="equal")
     ax.axis("off")
     arrow = {"arrowstyle": "->", "lw": 1.2, "color": "0.2"}
+    bent = {**arrow, "connectionstyle": "arc3,rad=0.3"}
     box = {"boxstyle": "round,pad=0.4", "lw": 1.2}
+    text = partial(ax.text, ha="center")
     chain = {"$x_0$": x0} | {f"$x_t$, σ = {sigma:g}": x for sigma, x in noisy.items()}
     for k, (label, image) in enumerate(chain.items()):
         inset = ax.inset_axes((0.2 + 1.75 * k, 0.5, 1.25, 1.25), transform=ax.transData)
         show_image(inset, image)
-        ax.text(0.82 + 1.75 * k, 0.2, label, ha="center", fontsize=8)
+        text(0.82 + 1.75 * k, 0.2, label, fontsize=8)
         if k:
             ax.annotate("", (0.15 + 1.75 * k, 1.1), (1.75 * k - 0.25, 1.1), arrowprops=arrow)
-    ax.text(0.82, 3.0, "encoder $E$", ha="center", va="center", bbox={**box, "fc": "#dceaf7"})
+    text(0.82, 3.0, "encoder $E$", va="center", bbox={**box, "fc": "#dceaf7"})
     ax.annotate("", (0.82, 2.65), (0.82, 1.85), arrowprops=arrow)
-    ax.text(
-        8.7,
-        3.0,
-        "score network\n$s(x_t, t, z)$",
-        ha="center",
-        va="center",
-        bbox={**box, "fc": "#fbe5d6"},
-    )
+    text(8.7, 3.0, "score network\n$s(x_t, t, z)$", va="center", bbox={**box, "fc": "#fbe5d6"})
     ax.annotate("", (7.6, 3.0), (1.65, 3.0), arrowprops=arrow)
-    ax.text(
-        4.6,
-        3.15,
-        "code $z = E(x_0)$: what denoising at these noise levels lacks",
-        ha="center",
-        fontsize=8,
-    )
-    ax.annotate(
-        "", (8.7, 2.45), (7.0, 1.2), arrowprops={**arrow, "connectionstyle": "arc3,rad=0.3"}
-    )
-    ax.text(
-        8.75,
-        1.0,
-        "loss $\\lambda(t)\\,||s - \\nabla \\log p_{0t}||^2$\ntrains both",
-        ha="center",
-        fontsize=8,
-    )
+    text(4.6, 3.15, "code $z = E(x_0)$: what denoising at these noise levels lacks", fontsize=8)
+    ax.annotate("", (8.7, 2.45), (7.0, 1.2), arrowprops=bent)
+    loss = "loss $\\lambda(t)\\,||s - \\nabla \\log p_{0t}||^2$\ntrains both"
+    text(8.75, 1.0, loss, fontsize=8)
     return figure

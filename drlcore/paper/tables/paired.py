@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,7 @@ from scipy import stats
 from drlcore.errors import DataError
 
 
-@dataclass(frozen=True)
-class PairedDifference:
+class PairedDifference(NamedTuple):
     """Mean of paired differences, with what n seeds can say about it.
 
     Attributes:
@@ -30,52 +28,39 @@ class PairedDifference:
     n: int
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float]) -> PairedDifference:
-    """Mean of a - b, paired by position, by Student's t.
+def over_seeds(a: pd.Series[float], b: pd.Series[float]) -> PairedDifference:
+    """Mean of a - b, both indexed by seed, paired by seed, by Student's t.
 
     With n = 3 the interval reaches 2.5 standard deviations of the differences to each side, so
     only differences much larger than their scatter stand out, and that they are normal cannot be
     checked. The rank test needs no normality, but cannot get below p = 0.25 there (2^(1-n)).
 
-    Raises:
-        DataError: fewer than 2 pairs, unequal lengths, or values that are not finite. Equal
-            differences in all pairs have no scatter to test against: the interval is that one
-            value, p is 1 for no difference and nan otherwise.
-    """
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
-        raise DataError(
-            f"{first.shape} and {second.shape} values: a paired test takes at least 2 pairs"
-        )
-    if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        raise DataError("a paired test takes finite values")
-    differences = first - second
-    mean, n = float(differences.mean()), len(differences)
-    if np.ptp(differences) < 1e-12:
-        same = abs(mean) < 1e-12
-        return PairedDifference(mean, mean, mean, 1.0 if same else float("nan"), n)
-    test = stats.ttest_rel(first, second)
-    interval = test.confidence_interval(0.95)
-    return PairedDifference(mean, float(interval.low), float(interval.high), float(test.pvalue), n)
-
-
-def over_seeds(a: pd.Series[float], b: pd.Series[float]) -> PairedDifference:
-    """Mean of a - b, both indexed by seed, paired by seed.
-
-    One seed has no interval: its ends and p are nan.
+    One seed has no interval: its ends and p are nan. Equal differences in all pairs have no scatter
+    to test against: the interval is that one value, p is 1 for no difference and nan otherwise.
 
     Raises:
-        DataError: other seeds in one than in the other; see ``paired_difference``.
+        DataError: other seeds in one than in the other, no seeds, or values that are not finite.
     """
     a, b = a.sort_index(), b.sort_index()
     if not a.index.equals(b.index) or a.index.has_duplicates:
         raise DataError(
             f"the seeds {list(a.index)} against {list(b.index)}; allowed: the same, once each"
         )
-    if len(a) == 1:
-        nan = float("nan")
-        return PairedDifference(float(a.iloc[0] - b.iloc[0]), nan, nan, nan, 1)
-    return paired_difference(a.to_list(), b.to_list())
+    first, second = a.to_numpy(np.float64), b.to_numpy(np.float64)
+    n, nan = len(a), float("nan")
+    if n == 0:
+        raise DataError("no seeds: a paired test takes at least 2 pairs")
+    if n == 1:
+        return PairedDifference(float(first[0] - second[0]), nan, nan, nan, n)
+    if not np.isfinite([first, second]).all():
+        raise DataError("a paired test takes finite values")
+    differences = first - second
+    mean = float(differences.mean())
+    if np.ptp(differences) < 1e-12:
+        return PairedDifference(mean, mean, mean, 1.0 if abs(mean) < 1e-12 else nan, n)
+    test = stats.ttest_rel(first, second)
+    interval = test.confidence_interval(0.95)
+    return PairedDifference(mean, float(interval.low), float(interval.high), float(test.pvalue), n)
 
 
 def best_time(table: pd.DataFrame, metric: str) -> pd.DataFrame:

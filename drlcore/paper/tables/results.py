@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,9 @@ import pandas as pd
 from drlcore.data import paths
 from drlcore.data.datasets import title
 from drlcore.errors import ArtefactError
-from drlcore.paper.experiments import SETTINGS, Compared, Experiment, LatentSpace
+from drlcore.paper.experiments.base import Experiment
+from drlcore.paper.experiments.comparison import Compared
+from drlcore.paper.experiments.latent_space import SETTINGS, LatentSpace
 from drlcore.paper.presets import PRESETS
 from drlcore.paper.products import Product, metrics, same_code, swapped_codes, usage
 from drlcore.paper.sheets import Arrays
@@ -22,19 +23,9 @@ from drlcore.training.checkpoint import write_atomically
 from drlcore.training.run import RunParameters
 
 COLUMNS = [
-    "dataset",
-    "method",
-    "sde",
-    "t_sampler",
-    "sigma_min",
-    "sigma_max",
-    "latent_dim",
-    "seed",
-    "split",
-    "metric",
-    "value",
-    "run",
-]
+    "dataset", "method", "sde", "t_sampler", "sigma_min", "sigma_max", "latent_dim", "seed",
+    "split", "metric", "value", "run",
+]  # fmt: skip
 
 
 def add_run_columns(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
@@ -47,18 +38,17 @@ def add_run_columns(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
     """
     encoder = run.first_stage or run
     low, high = encoder.noise.window
-    about: dict[str, Any] = {
-        "dataset": title(run.dataset),
-        "method": run.method,
-        "sde": run.sde,
-        "t_sampler": encoder.noise.t_sampler.name,
-        "sigma_min": low,
-        "sigma_max": high,
-        "latent_dim": 0 if run.method == "dsm" else run.latent_dim,
-        "seed": run.seed,
-        "run": run.key,
-    }
-    return table.assign(**about)
+    return table.assign(
+        dataset=title(run.dataset),
+        method=run.method,
+        sde=run.sde,
+        t_sampler=encoder.noise.t_sampler.name,
+        sigma_min=low,
+        sigma_max=high,
+        latent_dim=0 if run.method == "dsm" else run.latent_dim,
+        seed=run.seed,
+        run=run.key,
+    )
 
 
 def gather(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
@@ -166,17 +156,14 @@ def latent_space_tables(experiment: LatentSpace) -> list[pd.DataFrame]:
         for method, t_sampler in SETTINGS[:2]:
             run = experiment.sampler(method, t_sampler, seed)
             follows = follows_code(swapped_codes(run, steps).load())
-            rows = {"split": "test", "metric": "follows_code", "value": follows.to_numpy()}
-            tables.append(add_run_columns(run, pd.DataFrame({**rows, "at_sigma": follows.index})))
+            rows = follows.rename_axis("at_sigma").reset_index(name="value")
+            tables.append(add_run_columns(run, rows.assign(split="test", metric="follows_code")))
         for dimension in experiment.numbers.latent_dims:
             run = experiment.of_dimension(dimension, seed)
             sheet = same_code(run, steps).load()
-            rows = {
-                "split": "test",
-                "metric": ["sample_diversity", "sample_error"],
-                "value": [float(sheet["diversity"].mean()), float(sheet["error"].mean())],
-            }
-            tables.append(add_run_columns(run, pd.DataFrame(rows)))
+            drawn = {f"sample_{name}": sheet[name].mean() for name in ("diversity", "error")}
+            rows = pd.DataFrame(drawn.items(), columns=["metric", "value"])
+            tables.append(add_run_columns(run, rows.assign(split="test")))
     return tables
 
 

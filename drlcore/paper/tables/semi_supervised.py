@@ -10,7 +10,7 @@ from drlcore.data.datasets import load_dataset, title
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import DataError
 from drlcore.paper.experiments.semi_supervised import Cell
-from drlcore.paper.tables.paired import over_seeds
+from drlcore.paper.tables.paired import PairedDifference, over_seeds
 from drlcore.paper.tables.results import add_run_columns
 
 # Pretraining arms, as the paper names them and in the order of every table and figure.
@@ -89,9 +89,9 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
     rows = table[(table.split == "test") & (table.metric == "accuracy")]
     if rows.empty:
         raise DataError("no test accuracies in the table")
-    twice = rows.duplicated([*CONDITION, *ARM, "label_split"])
-    if twice.any():
-        found = rows[twice].iloc[0][[*CONDITION, *ARM, "label_split"]].to_dict()
+    told_apart = rows[[*CONDITION, *ARM, "label_split"]]
+    if (twice := told_apart.duplicated()).any():
+        found = told_apart[twice].iloc[0].to_dict()
         raise DataError(f"the classifier {found} is in the table more than once; allowed: once")
     full = rows.groupby(["dataset", "n_labels"]).steps.transform("max")
     return rows.assign(compute=(rows.steps / full).round(2)).reset_index(drop=True)
@@ -180,20 +180,11 @@ def gains(table: pd.DataFrame, baseline: str = "none") -> pd.DataFrame:
     for key, rows in paired_accuracies(table, baseline).groupby(keys, sort=False):
         of_splits = rows.set_index("label_split")
         paired = over_seeds(of_splits.value, of_splits.baseline)
-        found.append((*key, of_splits.value.mean(), of_splits.value.std(), *vars(paired).values()))
-    columns = [*keys, "mean", "sd", "difference", "low", "high", "p", "n"]
-    return _in_order(pd.DataFrame(found, columns=columns))
-
-
-def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arms in the order of ``ARMS``, conditions ascending."""
-    by = ["dataset", "method", "mixup", "n_labels"]
-    order = {method: i for i, method in enumerate(ARMS)}
-    return rows.sort_values(
-        by,
-        key=lambda column: column.map(order) if column.name == "method" else column,
-        kind="stable",
-    ).reset_index(drop=True)
+        found.append((*key, of_splits.value.mean(), of_splits.value.std(), *paired))
+    rows = pd.DataFrame(found, columns=[*keys, "mean", "sd", *PairedDifference._fields])
+    in_order = rows.assign(method=pd.Categorical(rows.method, list(ARMS)))
+    in_order = in_order.sort_values(keys[:4], kind="stable")
+    return rows.loc[in_order.index].reset_index(drop=True)
 
 
 def accuracy_table(table: pd.DataFrame, published: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -201,7 +192,7 @@ def accuracy_table(table: pd.DataFrame, published: pd.DataFrame | None = None) -
 
     Args:
         table: the result table of notebook 09; its main grid is shown.
-        published: as ``paper_tables.published_table_1``. Its numbers stand beside ours in columns
+        published: as ``published.published_table_1``. Its numbers stand beside ours in columns
             of their own, where it has the data set and the number of labels.
 
     Returns:
