@@ -170,6 +170,7 @@ RECORD = bytes(3073)
         ),
         (archive({"train.bin": RECORD, "test.bin": b""}), "0 bytes, not"),
     ],
+    ids=range(8),  # the bytes of an archive hold the time of its making
 )
 def test_other_archives_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "cifar.tar.gz"
