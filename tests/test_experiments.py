@@ -190,9 +190,14 @@ def test_changed_parameters_are_told_and_that_the_text_is_for_others() -> None:
 
 @pytest.mark.parametrize("notebook", EXPERIMENTS)
 def test_text_on_what_is_to_be_seen_says_that_it_is_for_the_defaults(notebook: str) -> None:
+    """All but that on the live examples, which read no parameter and stand before what does."""
     stored = json.loads((paths.root() / "notebooks" / f"{notebook}.ipynb").read_text())
-    texts = ["".join(c["source"]) for c in stored["cells"] if c["cell_type"] == "markdown"]
-    about = [text for text in texts if "What to see" in text]
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in stored["cells"]]
+    reading = [
+        i for i, (kind, text) in enumerate(cells) if kind == "code" and "experiment." in text
+    ]
+    first = reading[0] if reading else len(cells)
+    about = [text for _, text in cells[first:] if "What to see" in text]
     assert all("**What to see**, at the default parameters" in text for text in about)
     assert bool(about) == EXPERIMENTS[notebook].described
 
