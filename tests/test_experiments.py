@@ -193,10 +193,11 @@ def test_text_on_what_is_to_be_seen_says_that_it_is_for_the_defaults(notebook: s
     """All but that on the live examples, which read no parameter and stand before what does."""
     stored = json.loads((paths.root() / "notebooks" / f"{notebook}.ipynb").read_text())
     cells = [(cell["cell_type"], "".join(cell["source"])) for cell in stored["cells"]]
-    reading = [
-        i for i, (kind, text) in enumerate(cells) if kind == "code" and "experiment." in text
+    reads = [
+        kind == "code" and "experiment." in text and "from_notebook" not in text
+        for kind, text in cells
     ]
-    first = reading[0] if reading else len(cells)
+    first = reads.index(True) if True in reads else len(cells)
     about = [text for _, text in cells[first:] if "What to see" in text]
     assert all("**What to see**, at the default parameters" in text for text in about)
     assert bool(about) == EXPERIMENTS[notebook].described
