@@ -154,9 +154,9 @@ def stratified(labels: Array, fraction: float = VALIDATION) -> tuple[Array, Arra
     """Indices kept and held out, each in order: ``fraction`` of every class, drawn by seed 0."""
     from sklearn.model_selection import train_test_split
 
-    size = math.ceil(fraction * len(labels))  # rounded up, so that no class goes without
+    # The held out are rounded up, so that no class goes without.
     kept, held_out = train_test_split(
-        np.arange(len(labels)), test_size=size, stratify=labels, random_state=0
+        np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=0
     )
     return np.sort(kept), np.sort(held_out)
 
