@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 import torch
@@ -41,12 +41,9 @@ def write_atomically(
     Raises:
         ArtefactError: the disk is full or the folder not writable; ``path`` is as it was.
     """
-    temporary: Path | None = None
+    temporary = path.with_name(f"{PARTIAL}{uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL, suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
         write(temporary)
         temporary.chmod(0o644)
         _sync(temporary, os.O_RDWR)
@@ -61,9 +58,8 @@ def write_atomically(
             "everything finished before is kept"
         ) from error
     finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _sync(path: Path, flags: int) -> None:

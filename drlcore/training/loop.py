@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import NoReturn
@@ -91,8 +92,9 @@ def train(
     if run.label_split is not None:
         known = torch.from_numpy(label_split(labels, run.label_split, dataset.n_classes))
         images, labels = images[known], labels[known]
+    model.train()
     if frozen_encoder and model.encoder is not None:
-        model.encoder.requires_grad_(False)
+        model.encoder.requires_grad_(False).eval()
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     averaged = trained | _norm_statistics(model)
     average = {name: value.detach().clone() for name, value in averaged.items()}
@@ -101,25 +103,14 @@ def train(
     )
     generator = torch.Generator().manual_seed(run.seed)
     torch.manual_seed(run.seed)  # dropout draws from the global generator
-    rows: list[list[float]] = []
-    sums = torch.zeros(3)
     of = f"run {run.key} on data {dataset.checksum}"
-    state = _ResumeState(folder, model, average, optimiser, generator, of)
+    state = _ResumeState(folder / RESUME, of, model, average, optimiser, generator)
     first, rows, sums = state.load()
     method = METHODS[run.method]
     steps = run.steps if method.trains else 0
-    model.train()
-    if frozen_encoder and model.encoder is not None:
-        model.encoder.eval()
     saved = monotonic()
-    bar = tqdm(
-        range(first, steps),
-        initial=first,
-        total=steps,
-        desc=run.title,
-        disable=not progress,
-        leave=False,
-    )
+    left = range(first, steps)
+    bar = tqdm(left, run.title, steps, initial=first, disable=not progress, leave=False)
     for step in bar:
         for group in optimiser.param_groups:
             group["lr"] = run.learning_rate * min(1.0, (step + 1) / max(1, run.warmup_steps))
@@ -158,22 +149,17 @@ def train(
     return pd.DataFrame(rows, columns=list(HISTORY)).astype({"step": int})
 
 
+@dataclass
 class _ResumeState:
     """Everything the next step depends on, in one safetensors file: one write, one state."""
 
-    def __init__(
-        self,
-        folder: Path,
-        model: EncoderModel,
-        average: dict[str, Tensor],
-        optimiser: torch.optim.Optimizer,
-        generator: torch.Generator,
-        of: str,
-    ) -> None:
-        self.of, self.tensors = of, folder / RESUME
-        self.model, self.average = model, average
-        self.optimiser, self.generator = optimiser, generator
-        self.last_good: int | None = None
+    path: Path
+    of: str
+    model: EncoderModel
+    average: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    generator: torch.Generator
+    last_good: int | None = None
 
     @property
     def good(self) -> bool:
@@ -195,11 +181,11 @@ class _ResumeState:
         tensors["sums"] = sums
         tensors["rows"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(HISTORY))
         tensors["step"] = torch.tensor(step)
-        save_state(self.tensors, tensors, self.of)
+        save_state(self.path, tensors, self.of)
         self.last_good = step
 
     def load(self) -> tuple[int, list[list[float]], Tensor]:
-        tensors = load_state(self.tensors, self.of)
+        tensors = load_state(self.path, self.of)
         if tensors is None:
             return 0, [], torch.zeros(3)
         self.model.load_state_dict(with_prefix("model.", tensors))
@@ -244,7 +230,7 @@ def _stop_on_nonfinite(
 
 def _stop(what: str, run: RunParameters, state: _ResumeState) -> NoReturn:
     kept = (
-        f"the last good checkpoint is step {state.last_good} in {state.tensors}"
+        f"the last good checkpoint is step {state.last_good} in {state.path}"
         if state.last_good
         else "no checkpoint had been written yet"
     )

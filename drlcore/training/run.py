@@ -19,7 +19,7 @@ from drlcore.loss import WEIGHTINGS
 from drlcore.model import EncoderModel, RepresentationModel
 from drlcore.networks import ENCODERS, SCORE_NETWORKS
 from drlcore.noise_range import NoiseRange
-from drlcore.parameters import Parameters, fingerprint
+from drlcore.parameters import Parameters, Registry, fingerprint
 from drlcore.score_network import Denoiser, ScoreNetwork
 from drlcore.sde import SDES
 from drlcore.time_embedding import TimeEmbeddingKind
@@ -251,16 +251,13 @@ def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
 
 def _refuse_images_only(run: RunParameters, dataset: Dataset) -> None:
     """Raises ParameterError if a part of ``run`` takes images: ``dataset`` holds vectors."""
-    takes = {
-        "encoder": {name: not part.images_only for name, part in ENCODERS.items()},
-        "score_network": {name: not part.images_only for name, part in SCORE_NETWORKS.items()},
-        "method": {name: not part.images_only for name, part in METHODS.items()},
-    }
-    misfits = [
-        f"{kind} {getattr(run, kind)!r} takes images (vectors: {', '.join(n for n in of if of[n])})"
-        for kind, of in takes.items()
-        if not of[getattr(run, kind)]
-    ]
+    registries: tuple[Registry[Any], ...] = (ENCODERS, SCORE_NETWORKS, METHODS)
+    misfits = []
+    for parts in registries:
+        name = getattr(run, parts.kind)
+        if parts[name].images_only:
+            others = ", ".join(other for other, part in parts.items() if not part.images_only)
+            misfits.append(f"{parts.kind} {name!r} takes images (vectors: {others})")
     if misfits:
         raise ParameterError(
             f"dataset {dataset.name!r} holds vectors of shape {dataset.shape}: {'; '.join(misfits)}"

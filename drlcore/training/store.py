@@ -83,8 +83,7 @@ class Stored:
                 f"has {here}; {way_out}"
             )
         try:
-            bundled = self.committed
-            content = artefacts.read(path, run.key, name) if bundled else path.read_bytes()
+            content = artefacts.read(path, run.key, name) if self.committed else path.read_bytes()
         except (OSError, ValueError, LookupError, SafetensorError) as error:
             raise ArtefactError(f"{title} cannot be read ({error}); {way_out}") from None
         if (found := bytes_sha256(content)) != expected:
