@@ -104,16 +104,12 @@ def _step_seconds(run: RunParameters, most: int = 13) -> float:
     dataset = load_dataset(run.dataset)
     model = build_model(short, dataset).to(pick_device())
     times: list[float] = []
+
+    def finished(_: int) -> None:
+        times.append(monotonic())
+
     with TemporaryDirectory() as folder:
-        train(
-            short,
-            model,
-            dataset,
-            Path(folder),
-            frozen_encoder=run.first_stage is not None,
-            progress=False,
-            on_step=lambda _: times.append(monotonic()),
-        )
+        train(short, model, dataset, Path(folder), progress=False, on_step=finished)
     times = times[len(times) // 4 :]
     return (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
 

@@ -47,7 +47,6 @@ def train(
     dataset: Dataset,
     folder: Path,
     *,
-    frozen_encoder: bool = False,
     progress: bool = True,
     checkpoint_seconds: float = 20.0,
     on_step: Callable[[int], None] | None = None,
@@ -66,11 +65,10 @@ def train(
     The random stream is one CPU generator seeded by ``run.seed``; with the same parameters, data
     and machine the final weights are the same bits, also when a killed run is continued: the state
     is saved to ``folder`` every ``checkpoint_seconds``, and a later call resumes from it.
-    Method ``random`` takes no steps.
+    Method ``random`` takes no steps; of a run with a ``first_stage`` the encoder stays as it is.
 
     Args:
         folder: holds the resume files while training lasts.
-        frozen_encoder: train the score network only.
         progress: show a progress bar.
         on_step: called after each step with its number; may raise to stop.
 
@@ -93,7 +91,7 @@ def train(
         known = torch.from_numpy(label_split(labels, run.label_split, dataset.n_classes))
         images, labels = images[known], labels[known]
     model.train()
-    if frozen_encoder and model.encoder is not None:
+    if run.first_stage is not None and model.encoder is not None:
         model.encoder.requires_grad_(False).eval()
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     averaged = trained | _norm_statistics(model)

@@ -234,9 +234,7 @@ def _loaded(run: RunParameters, model: EncoderModel) -> bool:
 
 def _train(run: RunParameters, model: EncoderModel, dataset: Dataset, progress: bool) -> None:
     place, began = folder(run), monotonic()
-    frozen = run.first_stage is not None
-    history = train(run, model, dataset, place, frozen_encoder=frozen, progress=progress)
-    table = csv_bytes(history)
+    table = csv_bytes(train(run, model, dataset, place, progress=progress))
     write_atomically(place / HISTORY, lambda path: path.write_bytes(table))
 
     def describe(sha256: str) -> None:
