@@ -27,9 +27,7 @@ PARTIAL = ".partial-"
 
 
 def write_atomically(
-    path: Path,
-    write: Callable[[Path], object],
-    announce: Callable[[str], object] | None = None,
+    path: Path, write: Callable[[Path], object], announce: Callable[[str], object] | None = None
 ) -> None:
     """Call ``write`` on a temporary file beside ``path``, then move it into place.
 
