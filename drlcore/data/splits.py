@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
@@ -163,10 +164,7 @@ def stratified(labels: Array, fraction: float = VALIDATION) -> tuple[Array, Arra
 
 def _in_turn(labels: Array) -> Array:
     """Indices in which the j-th of the n images of a class stands at j / n, equals by class."""
-    place = np.empty(len(labels))
-    for c in np.unique(labels):
-        of_class = np.flatnonzero(labels == c)
-        place[of_class] = np.arange(len(of_class)) / len(of_class)
+    place = pd.Series(labels).groupby(labels).cumcount() / np.bincount(labels)[labels]
     return np.lexsort((labels, place))
 
 
