@@ -135,14 +135,12 @@ def load_or_train(
             with suppress(ArtefactError), holding(run):  # what is read-only may stay as it is
                 pass
         return model
-    first = None
     if run.first_stage is not None:
         first = load_or_train(run.first_stage, progress=progress, device=device)
+        assert model.encoder is not None and first.encoder is not None
+        model.encoder.load_state_dict(first.encoder.state_dict())
     with holding(run):
         if not _loaded(run, model):
-            if first is not None:
-                assert model.encoder is not None and first.encoder is not None
-                model.encoder.load_state_dict(first.encoder.state_dict())
             _train(run, model, dataset, progress)
     return model
 
