@@ -45,13 +45,6 @@ COMMITTED = ("mnist", "colored-mnist")
 """Made of files of the repository."""
 
 
-def missing(name: str) -> list[Path]:
-    """What is absent of a data set; empty for those that are part of the repository."""
-    files = [paths.published(name) / file.name for file in PUBLISHED.get(name, ())]
-    folders = [paths.published(name) / part for part in ("train", "test") if name in BY_HAND]
-    return [f for f in files if not f.is_file()] + [f for f in folders if not f.is_dir()]
-
-
 def verified(name: str) -> list[Path]:
     """The files of a data set in ``PUBLISHED``, each with its published checksum.
 
@@ -79,7 +72,10 @@ def require(name: str) -> None:
     """
     if name in COMMITTED:
         paths.mnist()
-    if absent := missing(name):
+    files = [paths.published(name) / file.name for file in PUBLISHED.get(name, ())]
+    folders = [paths.published(name) / part for part in ("train", "test") if name in BY_HAND]
+    absent = [f for f in files if not f.is_file()] + [f for f in folders if not f.is_dir()]
+    if absent:
         remedy = BY_HAND.get(name, f"fetch it with 'make data DATASET={name}'")
         remedy = remedy.format(folder=absent[0].parent)
         raise DataError(f"dataset {name!r} is absent: no {absent[0]}; {remedy}")

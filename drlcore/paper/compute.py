@@ -34,15 +34,11 @@ def compute(runs: Iterable[RunParameters], products: Iterable[Product[Any]]) -> 
     untrained = to_train(runs, missing)
     if not missing and not untrained:
         return
-    results = f"{len(missing)} of {len(products)} results to compute"
+    work = f"{len(missing)} of {len(products)} results to compute"
     if untrained:
-        print(
-            f"{len(untrained)} of {len(runs)} models to train, "
-            f"{_duration(_training_seconds(untrained))} on this machine; then {results}",
-            flush=True,
-        )
-    else:
-        print(results, flush=True)
+        time = f"{_duration(_training_seconds(untrained))} on this machine"
+        work = f"{len(untrained)} of {len(runs)} models to train, {time}; then {work}"
+    print(work, flush=True)
     with tqdm(total=len(untrained) + len(missing), leave=False) as bar:
         try:
             for run in untrained:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
@@ -11,7 +10,6 @@ from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pandas as pd
@@ -147,12 +145,6 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tenso
         index, key = name.split(".")
         state.setdefault(int(index), {})[key] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-def save_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON with sorted keys, atomically."""
-    text = json.dumps(values, indent=1, sort_keys=True) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:

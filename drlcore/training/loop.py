@@ -227,11 +227,9 @@ def _stop_on_nonfinite(
 
 
 def _stop(what: str, run: RunParameters, state: _ResumeState) -> NoReturn:
-    kept = (
-        f"the last good checkpoint is step {state.last_good} in {state.path}"
-        if state.last_good
-        else "no checkpoint had been written yet"
-    )
+    kept = "no checkpoint had been written yet"
+    if state.last_good:
+        kept = f"the last good checkpoint is step {state.last_good} in {state.path}"
     raise TrainingError(
         f"{what}; {kept}. Lower learning_rate, "
         f"{'raise sigma_min, ' if run.sees_noise else ''}or lower clip_norm"
