@@ -10,7 +10,7 @@ from drlcore.training.card import CARD, read_card
 
 def commit(runs: Path, target: Path) -> None:
     """Everything in the folder ``runs``, weights too, bundled in ``target``."""
-    folders = [folder for folder in runs.iterdir() if folder.name[0] != "."]
+    folders = [folder for folder in runs.iterdir() if not folder.name.startswith(".")]
     cards = {folder.name: read_card(folder, folder.name) for folder in folders}
     contents = {
         (folder.name, path.name): path.read_bytes()
