@@ -52,32 +52,23 @@ __all__ = [
     "train",
 ]
 
-_HOMES = {
-    "METHODS": "baselines",
-    "DATASETS": "data.datasets",
-    "from_arrays": "data.datasets",
-    "load_dataset": "data.datasets",
-    "ConvEncoder": "encoder",
-    "Encoder": "encoder",
-    "ArtefactError": "errors",
-    "DataError": "errors",
-    "ParameterError": "errors",
-    "TrainingError": "errors",
-    "drl_loss": "loss",
-    "RepresentationModel": "model",
-    "encode": "model",
-    "ENCODERS": "networks",
-    "SCORE_NETWORKS": "networks",
-    "NoiseRange": "noise_range",
-    "probability_flow_ode": "sampling",
-    "Denoiser": "score_network",
-    "VESDE": "sde",
-    "VPSDE": "sde",
-    "SubVPSDE": "sde",
-    "train": "training.loop",
-    "RunParameters": "training.run",
-    "load_or_train": "training.store",
+_NAMES = {
+    "baselines": ["METHODS"],
+    "data.datasets": ["DATASETS", "from_arrays", "load_dataset"],
+    "encoder": ["ConvEncoder", "Encoder"],
+    "errors": ["ArtefactError", "DataError", "ParameterError", "TrainingError"],
+    "loss": ["drl_loss"],
+    "model": ["RepresentationModel", "encode"],
+    "networks": ["ENCODERS", "SCORE_NETWORKS"],
+    "noise_range": ["NoiseRange"],
+    "sampling": ["probability_flow_ode"],
+    "score_network": ["Denoiser"],
+    "sde": ["VESDE", "VPSDE", "SubVPSDE"],
+    "training.loop": ["train"],
+    "training.run": ["RunParameters"],
+    "training.store": ["load_or_train"],
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

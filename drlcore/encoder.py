@@ -101,6 +101,9 @@ class Encoder(nn.Module):
         return Code(h) if self.head is None else self.head(h)
 
 
+_CHANNELS = (8, 16, 32)  # of the convolutions of the two small encoders
+
+
 class ConvEncoder(Encoder):
     """Three strided convolutions and two linear layers: small enough for a laptop core.
 
@@ -112,7 +115,6 @@ class ConvEncoder(Encoder):
         latent_dim: size of z.
         probabilistic: VDRL's Gaussian head instead of a point.
         embedding_dim: width of the time embedding for E(x0, t); None for E(x0).
-        channels: width of the first convolution, doubled twice.
 
     Example:
         >>> import torch
@@ -128,16 +130,13 @@ class ConvEncoder(Encoder):
         latent_dim: int,
         probabilistic: bool = False,
         embedding_dim: int | None = None,
-        channels: int = 8,
     ) -> None:
         super().__init__()
         colours, height, width = shape
         layers: list[nn.Module] = []
-        previous = colours
-        for i in range(3):
-            layers += [nn.Conv2d(previous, channels << i, 3, stride=2, padding=1), nn.SiLU()]
-            previous = channels << i
-        flat = previous * math.ceil(height / 8) * math.ceil(width / 8)
+        for before, after in pairwise((colours, *_CHANNELS)):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.SiLU()]
+        flat = _CHANNELS[-1] * math.ceil(height / 8) * math.ceil(width / 8)
         self.trunk = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, 128))
         self.time = TimeMix(128, embedding_dim) if embedding_dim is not None else None
         self.n_features = 128
@@ -165,11 +164,10 @@ class ConvNormEncoder(Encoder):
         latent_dim: int,
         probabilistic: bool = False,
         embedding_dim: int | None = None,
-        channels: int = 8,
     ) -> None:
         super().__init__()
         colours, height, width = shape
-        widths = [colours, *[channels << i for i in range(3)]]
+        widths = [colours, *_CHANNELS]
         flat = widths[-1] * math.ceil(height / 8) * math.ceil(width / 8)
         self.n_features = 128
         convolutions = [nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths)]
@@ -229,10 +227,9 @@ class MLPEncoder(Encoder):
         latent_dim: int,
         probabilistic: bool = False,
         embedding_dim: int | None = None,
-        width: int = 128,
     ) -> None:
         super().__init__()
-        flat = math.prod(shape)
+        flat, width = math.prod(shape), 128
         self.trunk = nn.Sequential(
             nn.Flatten(),
             FourierFeatures(),

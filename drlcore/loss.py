@@ -258,20 +258,12 @@ def score_error(
     return WEIGHTINGS[weighting](model, t) * error
 
 
-def _likelihood(model: RepresentationModel, t: Tensor) -> Tensor:
-    return (model.sde.diffusion(t) / model.sde.std(t)) ** 2
-
-
-def _edm(model: RepresentationModel, t: Tensor) -> Tensor:
-    return 1 + (model.sde.sigma(t) / model.denoiser.sigma_data) ** 2
-
-
 WEIGHTINGS: Registry[Callable[[RepresentationModel, Tensor], Tensor]] = Registry(
     "weighting",
     {
         "std2": lambda model, t: torch.ones_like(t),
-        "likelihood": _likelihood,
-        "edm": _edm,
+        "likelihood": lambda model, t: (model.sde.diffusion(t) / model.sde.std(t)) ** 2,
+        "edm": lambda model, t: 1 + (model.sde.sigma(t) / model.denoiser.sigma_data) ** 2,
         "denoiser": lambda model, t: model.sde.sigma(t) ** 2,
     },
 )

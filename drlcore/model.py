@@ -72,11 +72,7 @@ class RepresentationModel(EncoderModel):
     """
 
     def __init__(
-        self,
-        sde: SDE,
-        denoiser: Denoiser,
-        encoder: Encoder | None,
-        time_conditioned: bool = False,
+        self, sde: SDE, denoiser: Denoiser, encoder: Encoder | None, time_conditioned: bool = False
     ) -> None:
         super().__init__()
         self.sde, self.denoiser, self.encoder = sde, denoiser, encoder

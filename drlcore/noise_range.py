@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -26,16 +25,18 @@ Sigma = Annotated[float, Field(ge=1e-6, le=1e5)]
 NARROWEST = 1.01
 
 
-class TSampler(Parameters, ABC):
+class TSampler(Parameters):
     """How training draws t: one class a law, its fields the law's parameters.
 
     A new law is a subclass and a line ``T_SAMPLERS[name] = ...``.
 
     Attributes:
         name: what ``NoiseRange(t_sampler=...)`` calls it.
+        law: the law in a few words, for captions; a field's value stands where ``{field}`` is.
     """
 
     name: ClassVar[str]
+    law: ClassVar[str]
 
     def window(self, noise: NoiseRange) -> tuple[float, float]:
         """Smallest and largest sigma it can draw: the whole range, unless it says otherwise."""
@@ -46,54 +47,37 @@ class TSampler(Parameters, ABC):
         low, high = sde.t(torch.tensor(sde.noise.window))
         return low + u * (high - low)
 
-    @property
-    @abstractmethod
-    def law(self) -> str:
-        """The law in a few words, for captions."""
-
 
 class UniformT(TSampler):
     """Uniform in the SDE's clock; log-uniform in sigma for VE (DRL Sec. 4)."""
 
-    name = "uniform_t"
-
-    @property
-    def law(self) -> str:
-        return "uniform t"
+    name, law = "uniform_t", "uniform t"
 
 
 class UniformSigma(TSampler):
     """Uniform in sigma, the paper's high-noise focus (DRL Sec. 4)."""
 
-    name = "uniform_sigma"
+    name, law = "uniform_sigma", "uniform σ"
 
     def draw(self, sde: SDE, u: Tensor) -> Tensor:
         low, high = sde.noise.window
         return sde.t(low + u * (high - low))
 
-    @property
-    def law(self) -> str:
-        return "uniform σ"
-
 
 class Single(TSampler):
     """Always ``sigma`` (DRL Sec. 4)."""
 
-    name = "single"
+    name, law = "single", "σ = {sigma:g}"
     sigma: float
 
     def window(self, noise: NoiseRange) -> tuple[float, float]:
         return self.sigma, self.sigma
 
-    @property
-    def law(self) -> str:
-        return f"σ = {self.sigma:g}"
-
 
 class Interval(TSampler):
     """Uniform in t between ``sigma_low`` and ``sigma_high``."""
 
-    name = "interval"
+    name, law = "interval", "uniform t"
     sigma_low: float
     sigma_high: float
 
@@ -106,15 +90,11 @@ class Interval(TSampler):
     def window(self, noise: NoiseRange) -> tuple[float, float]:
         return self.sigma_low, self.sigma_high
 
-    @property
-    def law(self) -> str:
-        return "uniform t"
-
 
 class LogNormal(TSampler):
     """log sigma ~ N(log_mean, log_std^2), cut to the range (Karras et al. 2022, EDM)."""
 
-    name = "lognormal"
+    name, law = "lognormal", "log σ ~ N({log_mean}, {log_std}²)"
     log_mean: float
     log_std: float = Field(gt=0)
 
@@ -126,10 +106,6 @@ class LogNormal(TSampler):
         normal = torch.special.ndtri(cdf[0] + u.double() * (cdf[1] - cdf[0]))
         sigma = torch.exp(self.log_mean + self.log_std * normal).clamp(low, high)
         return sde.t(sigma).float()
-
-    @property
-    def law(self) -> str:
-        return f"log σ ~ N({self.log_mean}, {self.log_std}²)"
 
 
 T_SAMPLERS: Registry[type[TSampler]] = Registry(
@@ -233,7 +209,8 @@ class NoiseRange(Parameters):
     def label(self) -> str:
         """Short text for captions and legends."""
         low, high = self.window
-        return self.t_sampler.law + ("" if low == high else f", σ in [{low:g}, {high:g}]")
+        law = self.t_sampler.law.format(**dict(self.t_sampler))
+        return law if low == high else f"{law}, σ in [{low:g}, {high:g}]"
 
     def grid(self, n: int) -> list[float]:
         """``n`` levels from sigma_min to sigma_max, evenly spaced in log sigma.

@@ -83,15 +83,17 @@ def probability_flow_ode(
     if not rho > 0:
         raise ParameterError(f"rho = {rho!r}: must be above 0")
     x, t_start = _begin(sde, z, shape, steps, generator, start)
-    counted = _Counted(denoiser, z)
     high = float(sde.sigma(torch.tensor(t_start, dtype=torch.float64)))
     low = min(sde.noise.sigma_min, high)
     ramp = torch.linspace(high ** (1 / rho), low ** (1 / rho), steps, dtype=torch.float64) ** rho
     times = sde.t(ramp)
     scales = sde.mean_coefficient(times)
+    calls = 0
 
     def denoised(y: Tensor, i: int) -> Tensor:
-        return counted(float(scales[i]) * y, float(times[i]))
+        nonlocal calls
+        calls += 1
+        return denoiser(float(scales[i]) * y, y.new_full(shape[:1], float(times[i])), z)
 
     y = x / float(scales[0])
     for i in range(steps - 1):
@@ -103,21 +105,10 @@ def probability_flow_ode(
     x = denoised(y, steps - 1)
     if not torch.isfinite(x).all():
         raise FloatingPointError(
-            f"probability_flow_ode: samples are not finite after {counted.calls} evaluations; "
+            f"probability_flow_ode: samples are not finite after {calls} evaluations; "
             "check the model's output and take more steps"
         )
-    return Samples(x, counted.calls)
-
-
-class _Counted:
-    """A model at one time for the whole batch, counting its calls."""
-
-    def __init__(self, model: ModelFunction, z: Tensor | None) -> None:
-        self.model, self.z, self.calls = model, z, 0
-
-    def __call__(self, xt: Tensor, t: float) -> Tensor:
-        self.calls += 1
-        return self.model(xt, xt.new_full((xt.shape[0],), t), self.z)
+    return Samples(x, calls)
 
 
 def _begin(

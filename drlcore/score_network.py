@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import ClassVar, Self
 
 import torch
@@ -137,21 +138,10 @@ class PixelwisePath(nn.Module):
         super().__init__()
         self.reads_context = reads_context
         self.register_buffer("ends", torch.tensor([-1.0, 1.0]), persistent=False)
-        self.coefficients = nn.Sequential(
-            nn.Linear(embedding_dim + latent_dim, 128),
-            nn.SiLU(),
-            nn.Linear(128, 128),
-            nn.SiLU(),
-            nn.Linear(128, 3 * len(self.ends)),
-        )
+        self.coefficients = _mlp(embedding_dim + latent_dim, 128, 128, 3 * len(self.ends))
 
     def forward(
-        self,
-        x: Tensor,
-        sigma: Tensor,
-        embedding: Tensor,
-        z: Tensor,
-        context: Tensor | None = None,
+        self, x: Tensor, sigma: Tensor, embedding: Tensor, z: Tensor, context: Tensor | None = None
     ) -> Tensor:
         coefficients = self.coefficients(torch.cat([embedding, z], dim=1))
         scale, shift, height = coefficients.view(len(x), 3, -1).unbind(1)
@@ -174,37 +164,22 @@ class MLPScoreNetwork(ScoreNetwork):
         shape: shape of one sample.
         latent_dim: size of z; 0 for none.
         embedding_dim: width of the time embedding.
-        width, blocks: size of the residual trunk.
+        width: of the residual trunk, of three blocks.
     """
 
     has_width = True
     fourier: ClassVar[bool] = False
 
     def __init__(
-        self,
-        shape: tuple[int, ...],
-        latent_dim: int,
-        embedding_dim: int,
-        width: int = 256,
-        blocks: int = 3,
+        self, shape: tuple[int, ...], latent_dim: int, embedding_dim: int, width: int = 256
     ) -> None:
         super().__init__()
         flat, hidden = math.prod(shape), 128
         self.time = nn.Linear(embedding_dim, hidden)
-        self.code = (
-            nn.Sequential(
-                nn.Linear(latent_dim, hidden),
-                nn.SiLU(),
-                nn.Linear(hidden, hidden),
-                nn.SiLU(),
-                nn.Linear(hidden, hidden),
-            )
-            if latent_dim
-            else None
-        )
+        self.code = _mlp(latent_dim, hidden, hidden, hidden) if latent_dim else None
         self.features = FourierFeatures() if self.fourier else nn.Identity()
         self.enter = nn.Linear(flat * (FourierFeatures.factor if self.fourier else 1), width)
-        self.blocks = nn.ModuleList(_FiLMBlock(width, hidden) for _ in range(blocks))
+        self.blocks = nn.ModuleList(_FiLMBlock(width, hidden) for _ in range(3))
         self.leave = nn.Linear(width, flat * (2 if self.reads_context else 1))
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
@@ -243,6 +218,14 @@ SCORE_NETWORKS: Registry[type[ScoreNetwork]] = Registry(
     "score_network",
     {"mlp-fourier": FourierMLP, "mlp-pixelwise": PixelwiseMLP, "mlp-context": ContextMLP},
 )
+
+
+def _mlp(*widths: int) -> nn.Sequential:
+    """Linear maps from each of the ``widths`` to the next, SiLU between them."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.SiLU(), nn.Linear(before, after)]
+    return nn.Sequential(*layers[1:])
 
 
 class _FiLMBlock(nn.Module):

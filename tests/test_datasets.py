@@ -22,17 +22,17 @@ from PIL import Image
 from drlcore.data import paths
 from drlcore.data.datasets import (
     DATASETS,
-    MNIST_MD5,
     Dataset,
     Split,
     available,
     from_arrays,
     load_dataset,
-    read_idx,
     require,
 )
 from drlcore.data.factors import FACTORS, measure_factors
+from drlcore.data.idx import read_idx
 from drlcore.data.image_files import read_image_folder
+from drlcore.data.sources import MNIST_MD5
 from drlcore.errors import DataError, ParameterError
 
 Array = NDArray[Any]

@@ -95,16 +95,12 @@ class Cosine(VESDE):
 class Middle(TSampler):
     """Only the middle of the range, on a log scale."""
 
-    name = "middle"
+    name, law = "middle", "the middle"
     width: float
 
     def window(self, noise: NoiseRange) -> tuple[float, float]:
         centre = (noise.sigma_min * noise.sigma_max) ** 0.5
         return centre / self.width, centre * self.width
-
-    @property
-    def law(self) -> str:
-        return "the middle"
 
 
 class Rotation(Baseline):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drlcore.__main__ import main
-from drlcore.data import published, sources
+from drlcore.data import sources
 from drlcore.data.datasets import DATASETS, Dataset, available, load_dataset, require
 from drlcore.data.image_files import read_cifar, read_image_folder
 from drlcore.data.published import BY_HAND, PUBLISHED, PublishedFile
@@ -376,4 +376,4 @@ def test_the_list_of_datasets(
     listed = dict(line.split() for line in capsys.readouterr().out.splitlines())
     absent = set(PUBLISHED)
     assert listed == {name: "absent" if name in absent else "here" for name in DATASETS}
-    assert published.missing("mini-imagenet") == []
+    assert available("mini-imagenet")

@@ -6,26 +6,18 @@ from functools import lru_cache
 from pathlib import Path
 
 from drlcore.data import own_images, published
-from drlcore.data.idx import read_idx
-from drlcore.data.sources import DATASETS, MNIST_MD5, Source
-from drlcore.data.splits import (
-    Dataset,
-    Split,
-    from_arrays,
-)
+from drlcore.data.sources import DATASETS
+from drlcore.data.splits import Dataset, Split, from_arrays
 from drlcore.errors import DataError, ParameterError
 
 __all__ = [
     "DATASETS",
-    "MNIST_MD5",
     "Dataset",
-    "Source",
     "Split",
     "available",
     "from_arrays",
     "identity",
     "load_dataset",
-    "read_idx",
     "require",
     "title",
 ]
@@ -65,19 +57,13 @@ def load_dataset(name: str) -> Dataset:
         ((1, 8, 8), 1077)
     """
     try:
-        return _load(name)
-    except OSError as error:  # taken away while it was read, or not ours to read
-        where = own_images.printable(str(error.filename or name))
-        raise DataError(f"{where}: {error.strerror or error}") from None
-
-
-def _load(name: str) -> Dataset:
-    require(name)
-    if name not in DATASETS:
-        path = _own_file(name)
-        return _own(path, *_stamp(path))
-    found = DATASETS[name]
-    return found if isinstance(found, Dataset) else found.read()
+        if name not in DATASETS:
+            return _own(*_stamp(name))
+        published.require(name)
+        found = DATASETS[name]
+        return found if isinstance(found, Dataset) else found.read()
+    except OSError as error:
+        raise _unreadable(name, error) from None
 
 
 def identity(name: str) -> str:
@@ -92,11 +78,10 @@ def identity(name: str) -> str:
     if name in DATASETS:
         found = DATASETS[name]
         return f"own-{found.checksum}" if isinstance(found, Dataset) else name
-    path = _own_file(name)
     try:
-        return f"own-{_own_checksum(path, *_stamp(path))}"
+        return f"own-{_own_checksum(*_stamp(name))}"
     except OSError as error:
-        raise DataError(f"{own_images.printable(str(path))}: {error.strerror}") from None
+        raise _unreadable(name, error) from None
 
 
 def title(name: str) -> str:
@@ -141,10 +126,17 @@ def available(name: str) -> bool:
     return True
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """When a file was last changed, in ns, and its size in bytes: what keys the caches."""
+def _unreadable(name: str, error: OSError) -> DataError:
+    """A file was taken away while it was read, or is not ours to read."""
+    where = own_images.printable(str(error.filename or name))
+    return DataError(f"{where}: {error.strerror or error}")
+
+
+def _stamp(name: str) -> tuple[Path, int, int]:
+    """A user's own file, when it was last changed, in ns, and its bytes: what keys the caches."""
+    path = _own_file(name)
     found = path.stat()
-    return found.st_mtime_ns, found.st_size
+    return path, found.st_mtime_ns, found.st_size
 
 
 @lru_cache(maxsize=2)  # up to 2 GB each

@@ -75,15 +75,15 @@ def _append(url: str, part: Path, progress: bool) -> None:
 
         def place(response: Any, *_: Any, **__: Any) -> None:
             """Cut the file to where the answer begins; called before any of it is written."""
-            if response.status_code == 200:
-                output.truncate(0)  # a server without ranges sends all of it again
+            if response.status_code in (200, 416):
+                # Without ranges a server sends all of it again; or there is nothing beyond what is
+                # held, yet that is wrong.
+                output.truncate(0)
             elif response.status_code == 206:
                 begins = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
                 if begins is None or int(begins[1]) > held:
                     raise OSError(f"asked for bytes {held} on, got {response.headers}")
                 output.truncate(int(begins[1]))
-            elif response.status_code == 416:
-                output.truncate(0)  # there is nothing beyond what is held, yet that is wrong
 
         headers = {"Accept-Encoding": "identity"}
         if held:

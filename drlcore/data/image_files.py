@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tarfile
 import zlib
@@ -39,29 +40,27 @@ def read_cifar(path: Path, label_bytes: int) -> tuple[Array, Array, Array, Array
     Raises:
         DataError: no such file, not a whole archive, lacking records, or broken ones.
     """
-    files: dict[bool, dict[str, bytes]] = {True: {}, False: {}}
+    training: dict[str, bytes] = {}
+    test: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 found = _RECORDS.search(member.name)
                 content = archive.extractfile(member) if found and member.isfile() else None
                 if found and content:
-                    files[bool(found[1])][member.name] = content.read()
+                    (training if found[1] else test)[member.name] = content.read()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"{path}: not a whole tar.gz archive ({error})") from None
-    for part, label in ((True, "training"), (False, "test")):
-        if not files[part]:
-            raise DataError(f"{path}: not a CIFAR binary archive: no {label} records in it")
-    return (
-        *_records(path, files[True], label_bytes),
-        *_records(path, files[False], label_bytes),
-    )
+    for part, files in (("training", training), ("test", test)):
+        if not files:
+            raise DataError(f"{path}: not a CIFAR binary archive: no {part} records in it")
+    return *_records(path, training, label_bytes), *_records(path, test, label_bytes)
 
 
 def _records(path: Path, files: dict[str, bytes], label_bytes: int) -> tuple[Array, Array]:
-    size = label_bytes + int(np.prod(CIFAR_SHAPE))
+    size = label_bytes + math.prod(CIFAR_SHAPE)
     for name, content in files.items():
         if not content or len(content) % size:
             raise DataError(

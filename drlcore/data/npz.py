@@ -10,9 +10,8 @@ import math
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
@@ -79,7 +78,10 @@ def _numbers(archive: zipfile.ZipFile, key: str, label: str) -> int:
     if member.flag_bits & 1:
         raise DataError(f"{label}: {key} is encrypted; save it without a password")
     with archive.open(member) as file:
-        shape, dtype = _header(file)
+        version = npy.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"format version {version}")
+        shape, _, dtype = _HEADERS[version](file)
         stored = member.file_size - file.tell()
     if dtype.kind not in _NUMBERS:
         raise DataError(f"{label}: {key} has type {str(dtype)[:60]}; allowed: plain numbers")
@@ -92,11 +94,3 @@ def _numbers(archive: zipfile.ZipFile, key: str, label: str) -> int:
             f"{count * dtype.itemsize:,} bytes, but {stored:,} follow it"
         )
     return count * max(1, dtype.itemsize // 8)
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = npy.read_magic(file)
-    if version not in _HEADERS:
-        raise ValueError(f"format version {version}")
-    shape, _, dtype = _HEADERS[version](file)
-    return shape, dtype

@@ -8,14 +8,13 @@ from __future__ import annotations
 import errno
 import math
 import stat
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from drlcore.data import paths
 from drlcore.data.npz import read_npz
-from drlcore.data.splits import Array, Dataset, Split, from_arrays
+from drlcore.data.splits import Array, Dataset, from_arrays
 from drlcore.errors import DataError, ParameterError
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -43,7 +42,10 @@ def find(name: str) -> Path | None:
     """
     if not name:
         return None
-    for place in _places(name):
+    places = [Path.cwd()]
+    with suppress(DataError, OSError):  # an installed package has no checkout
+        places.append(paths.root())
+    for place in places:
         path = place / name
         try:
             mode = path.stat().st_mode
@@ -56,13 +58,6 @@ def find(name: str) -> Path | None:
         _require_npz(name, path, mode)
         return path.parent.resolve() / path.name
     return None
-
-
-def _places(name: str) -> Iterator[Path]:
-    yield Path.cwd()
-    if not Path(name).is_absolute():
-        with suppress(DataError):  # an installed package has no checkout
-            yield paths.root()
 
 
 def is_own(name: str) -> bool:
@@ -115,8 +110,7 @@ def read(path: Path, name: str) -> Dataset:
     for key, x in (("x_train", x_train), ("x_test", x_test)):
         _require_size(label, key, x)
     data = from_arrays(label, x_train, y_train, x_test, y_test, in_turn=True)
-    _require_colours(label, data)
-    _require_enough(label, data)
+    _require_usable(label, data)
     return replace(data, name=name)
 
 
@@ -138,15 +132,12 @@ def _require_size(label: str, key: str, x: Array) -> None:
         )
 
 
-def _require_colours(label: str, data: Dataset) -> None:
+def _require_usable(label: str, data: Dataset) -> None:
+    """Images that can be drawn, and as many of them and classes as every notebook's probes need."""
     if data.shape[0] not in (1, 3):
         raise DataError(
             f"{label}: images have {data.shape[0]} channels; allowed: 1 or 3, which can be drawn"
         )
-
-
-def _require_enough(label: str, data: Dataset) -> None:
-    """As many images and classes as the probes of every notebook need."""
     train, validation, test = data.train, data.validation, data.test
     x_train = f"{label}: x_train has {len(train.y) + len(validation.y)} images"
     if data.n_classes > CLASSES:
@@ -169,12 +160,8 @@ def _require_enough(label: str, data: Dataset) -> None:
             "or more, and more images than classes, since the silhouette compares them"
         )
     for key, part in (("x_train", train), ("x_test", test)):
-        if _constant(part):
+        if part.x.min() == part.x.max():
             raise DataError(
                 f"{label}: all values of {key} are {float(part.x.min()):g} when scaled to [-1, 1]; "
                 "allowed: images that differ"
             )
-
-
-def _constant(part: Split) -> bool:
-    return bool(part.x.min() == part.x.max())

@@ -66,17 +66,15 @@ def _colored_mnist(folder: Path) -> Dataset:
     )
     kept, held_out = stratified(y_train)  # as from_arrays drew them
 
-    def known(part: Split, grey: Array, of_grey: dict[str, Array]) -> Split:
-        return replace(part, factors=image_factors(torch.from_numpy(grey[:, None]), of_grey))
-
-    def chosen(indices: Array) -> dict[str, Array]:
-        return {name: values[indices] for name, values in colours.items()}
+    def known(part: Split, grey: Array, drawn: dict[str, Array], places: Array | slice) -> Split:
+        of_part = {name: values[places] for name, values in drawn.items()}
+        return replace(part, factors=image_factors(torch.from_numpy(grey[places, None]), of_part))
 
     return replace(
         data,
-        train=known(data.train, x_train[kept], chosen(kept)),
-        validation=known(data.validation, x_train[held_out], chosen(held_out)),
-        test=known(data.test, x_test, test_colours),
+        train=known(data.train, x_train, colours, kept),
+        validation=known(data.validation, x_train, colours, held_out),
+        test=known(data.test, x_test, test_colours, slice(None)),
     )
 
 
@@ -113,13 +111,14 @@ def _toy() -> Dataset:
 @lru_cache(maxsize=1)  # up to 5 GB each
 def _published(name: str, folder: Path) -> Dataset:
     if name == "mini-imagenet":
-        return replace(from_arrays(name, *_mini_imagenet(folder)), mirrored=True)
-    files = published.verified(name)
-    if name == "fashion-mnist":
-        x_train, y_train, x_test, y_test = (read_idx(file) for file in files)
-        return replace(from_arrays(name, x_train, y_train, x_test, y_test), mirrored=True)
-    data = from_arrays(name, *read_cifar(files[0], label_bytes=1 if name == "cifar10" else 2))
-    return replace(data, mirrored=True)
+        arrays = _mini_imagenet(folder)
+    elif name == "fashion-mnist":
+        x_train, y_train, x_test, y_test = map(read_idx, published.verified(name))
+        arrays = x_train, y_train, x_test, y_test
+    else:
+        archive = published.verified(name)[0]
+        arrays = read_cifar(archive, label_bytes=1 if name == "cifar10" else 2)
+    return replace(from_arrays(name, *arrays), mirrored=True)
 
 
 def _mini_imagenet(folder: Path) -> tuple[Array, Array, Array, Array]:

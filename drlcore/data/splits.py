@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
@@ -155,19 +156,16 @@ def stratified(labels: Array, fraction: float = VALIDATION) -> tuple[Array, Arra
     """Indices kept and held out, each in order: ``fraction`` of every class, drawn by seed 0."""
     from sklearn.model_selection import train_test_split
 
-    size = math.ceil(fraction * len(labels))  # rounded up, so that no class goes without
+    # The held out are rounded up, so that no class goes without.
     kept, held_out = train_test_split(
-        np.arange(len(labels)), test_size=size, stratify=labels, random_state=0
+        np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=0
     )
     return np.sort(kept), np.sort(held_out)
 
 
 def _in_turn(labels: Array) -> Array:
     """Indices in which the j-th of the n images of a class stands at j / n, equals by class."""
-    place = np.empty(len(labels))
-    for c in np.unique(labels):
-        of_class = np.flatnonzero(labels == c)
-        place[of_class] = np.arange(len(of_class)) / len(of_class)
+    place = pd.Series(labels).groupby(labels).cumcount() / np.bincount(labels)[labels]
     return np.lexsort((labels, place))
 
 

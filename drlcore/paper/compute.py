@@ -34,15 +34,11 @@ def compute(runs: Iterable[RunParameters], products: Iterable[Product[Any]]) -> 
     untrained = to_train(runs, missing)
     if not missing and not untrained:
         return
-    results = f"{len(missing)} of {len(products)} results to compute"
+    work = f"{len(missing)} of {len(products)} results to compute"
     if untrained:
-        print(
-            f"{len(untrained)} of {len(runs)} models to train, "
-            f"{_duration(_training_seconds(untrained))} on this machine; then {results}",
-            flush=True,
-        )
-    else:
-        print(results, flush=True)
+        time = f"{_duration(_training_seconds(untrained))} on this machine"
+        work = f"{len(untrained)} of {len(runs)} models to train, {time}; then {work}"
+    print(work, flush=True)
     with tqdm(total=len(untrained) + len(missing), leave=False) as bar:
         try:
             for run in untrained:
@@ -104,16 +100,12 @@ def _step_seconds(run: RunParameters, most: int = 13) -> float:
     dataset = load_dataset(run.dataset)
     model = build_model(short, dataset).to(pick_device())
     times: list[float] = []
+
+    def finished(_: int) -> None:
+        times.append(monotonic())
+
     with TemporaryDirectory() as folder:
-        train(
-            short,
-            model,
-            dataset,
-            Path(folder),
-            frozen_encoder=run.first_stage is not None,
-            progress=False,
-            on_step=lambda _: times.append(monotonic()),
-        )
+        train(short, model, dataset, Path(folder), progress=False, on_step=finished)
     times = times[len(times) // 4 :]
     return (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
 

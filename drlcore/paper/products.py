@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any, Generic, TypeVar
 
@@ -124,13 +125,13 @@ def codes(run: RunParameters) -> Product[Arrays]:
 
 def latent_grid(run: RunParameters, steps: int) -> Product[Arrays]:
     """Samples over a grid of codes, see ``sheets.latent_grid``."""
-    return _sheet(run, "latent_grid", sheets.latent_grid, steps, {"grid": sheets.GRID})
+    return _sheet(run, "latent_grid", sheets.latent_grid, steps, grid=sheets.GRID)
 
 
 def swapped_codes(run: RunParameters, steps: int) -> Product[Arrays]:
     """Denoising with another image's code, see ``sheets.swapped_codes``."""
     settings = {"digits": sheets.SWAP_DIGITS, "sigmas": sheets.SWAP_SIGMAS}
-    return _sheet(run, "swapped_codes", sheets.swapped_codes, steps, settings)
+    return _sheet(run, "swapped_codes", sheets.swapped_codes, steps, **settings)
 
 
 def same_code(run: RunParameters, steps: int) -> Product[Arrays]:
@@ -140,12 +141,12 @@ def same_code(run: RunParameters, steps: int) -> Product[Arrays]:
         "diversity_images": sheets.DIVERSITY_IMAGES,
         "diversity_samples": sheets.DIVERSITY_SAMPLES,
     }
-    return _sheet(run, "same_code", sheets.same_code, steps, settings)
+    return _sheet(run, "same_code", sheets.same_code, steps, **settings)
 
 
 def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
     """Samples from the codes of test images, see ``sheets.reconstructions``."""
-    return _sheet(run, "reconstructions", sheets.reconstructions, steps, {})
+    return _sheet(run, "reconstructions", sheets.reconstructions, steps)
 
 
 def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
@@ -154,20 +155,17 @@ def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame
         "neighbours": over_time.NEIGHBOUR_CHOICES,
         "inverse_penalties": over_time.INVERSE_PENALTIES,
     }
-    return _probed(run, "single_times", protocols.probe_single_times, protocol, settings)
+    return _probed(run, "single_times", protocols.probe_single_times, protocol, **settings)
 
 
 def whole_trajectory(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
     """Probes of all times together, see ``protocol.probe_whole_trajectory``."""
-    return _probed(run, "whole_trajectory", protocols.probe_whole_trajectory, protocol, {})
+    return _probed(run, "whole_trajectory", protocols.probe_whole_trajectory, protocol)
 
 
 def shared_information(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
     """Mutual information between times, see ``protocol.share_of_information``."""
-
-    def compute(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
-        return protocols.share_of_information(run, model, protocol)
-
+    compute = partial(protocols.share_of_information, protocol=protocol)
     settings = {
         "n_times": protocol.n_times,
         "resolution": mutual_information.RESOLUTION,
@@ -178,10 +176,7 @@ def shared_information(run: RunParameters, protocol: Protocol) -> Product[pd.Dat
 
 def curves(run: RunParameters, protocol: Protocol) -> Product[Arrays]:
     """Codes over time, see ``protocol.curves``."""
-
-    def compute(run: RunParameters, model: EncoderModel) -> Arrays:
-        return protocols.curves(run, model, protocol)
-
+    compute = partial(protocols.curves, protocol=protocol)
     settings = {"n_times": protocol.n_times, "images": protocols.CURVE_IMAGES}
     return Product(run, "curves", ".safetensors", compute, settings)
 
@@ -216,11 +211,7 @@ def fine_tuned(run: RunParameters, settings: FineTuning) -> Product[pd.DataFrame
         "shear": views.SHEAR,
         "scale": views.SCALE,
         "jitter": views.JITTER,
-        "erased": (
-            views.ERASED_AREA,
-            views.ERASED_RATIO,
-            views.ERASED_GREY,
-        ),
+        "erased": (views.ERASED_AREA, views.ERASED_RATIO, views.ERASED_GREY),
     }
     everything = {**settings.model_dump(mode="json"), "constants": constants}
     product = Product(run, "laplacenet", ".csv", compute, everything)
@@ -230,9 +221,9 @@ def fine_tuned(run: RunParameters, settings: FineTuning) -> Product[pd.DataFrame
 def _probed(
     run: RunParameters,
     kind: str,
-    probed: Callable[[RunParameters, EncoderModel, Protocol], pd.DataFrame],
+    probe: Callable[..., pd.DataFrame],
     protocol: Protocol,
-    settings: Mapping[str, Any],
+    **settings: Any,
 ) -> Product[pd.DataFrame]:
     everything = {
         **settings,
@@ -240,15 +231,11 @@ def _probed(
         "training": protocols.DEFAULT.updated(epochs=protocol.epochs).model_dump(mode="json"),
         "whitening_floor": neural.WHITENING_FLOOR,
     }
-    return Product(run, kind, ".csv", lambda r, model: probed(r, model, protocol), everything)
+    return Product(run, kind, ".csv", partial(probe, protocol=protocol), everything)
 
 
 def _sheet(
-    run: RunParameters,
-    kind: str,
-    draw: Callable[[RunParameters, EncoderModel, int], Arrays],
-    steps: int,
-    settings: Mapping[str, Any],
+    run: RunParameters, kind: str, draw: Callable[..., Arrays], steps: int, **settings: Any
 ) -> Product[Arrays]:
-    everything = {**settings, "steps": steps}
-    return Product(run, kind, ".safetensors", lambda r, model: draw(r, model, steps), everything)
+    settings["steps"] = steps
+    return Product(run, kind, ".safetensors", partial(draw, steps=steps), settings)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from drlcore.errors import ArtefactError
-from drlcore.training.checkpoint import save_json
+from drlcore.training.checkpoint import write_atomically
 
 CARD, WEIGHTS = "run.json", "weights.safetensors"
 
@@ -56,8 +57,9 @@ class Card(_Part):
         return self.weights.sha256 if name == WEIGHTS else self.files.get(name)
 
     def save(self, folder: Path) -> None:
-        """Write it, atomically."""
-        save_json(folder / CARD, self.model_dump())
+        """Write it, with sorted keys, atomically."""
+        text = json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n"
+        write_atomically(folder / CARD, lambda path: path.write_text(text, encoding="utf-8"))
 
     def listing(self, files: dict[str, str]) -> Card:
         """This card with other ``files``."""

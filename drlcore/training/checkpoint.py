@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 import torch
@@ -27,9 +25,7 @@ PARTIAL = ".partial-"
 
 
 def write_atomically(
-    path: Path,
-    write: Callable[[Path], object],
-    announce: Callable[[str], object] | None = None,
+    path: Path, write: Callable[[Path], object], announce: Callable[[str], object] | None = None
 ) -> None:
     """Call ``write`` on a temporary file beside ``path``, then move it into place.
 
@@ -41,12 +37,9 @@ def write_atomically(
     Raises:
         ArtefactError: the disk is full or the folder not writable; ``path`` is as it was.
     """
-    temporary: Path | None = None
+    temporary = path.with_name(f"{PARTIAL}{uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL, suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
         write(temporary)
         temporary.chmod(0o644)
         _sync(temporary, os.O_RDWR)
@@ -61,9 +54,8 @@ def write_atomically(
             "everything finished before is kept"
         ) from error
     finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _sync(path: Path, flags: int) -> None:
@@ -153,12 +145,6 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tenso
         index, key = name.split(".")
         state.setdefault(int(index), {})[key] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-def save_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON with sorted keys, atomically."""
-    text = json.dumps(values, indent=1, sort_keys=True) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import NoReturn
@@ -46,7 +47,6 @@ def train(
     dataset: Dataset,
     folder: Path,
     *,
-    frozen_encoder: bool = False,
     progress: bool = True,
     checkpoint_seconds: float = 20.0,
     on_step: Callable[[int], None] | None = None,
@@ -65,11 +65,10 @@ def train(
     The random stream is one CPU generator seeded by ``run.seed``; with the same parameters, data
     and machine the final weights are the same bits, also when a killed run is continued: the state
     is saved to ``folder`` every ``checkpoint_seconds``, and a later call resumes from it.
-    Method ``random`` takes no steps.
+    Method ``random`` takes no steps; of a run with a ``first_stage`` the encoder stays as it is.
 
     Args:
         folder: holds the resume files while training lasts.
-        frozen_encoder: train the score network only.
         progress: show a progress bar.
         on_step: called after each step with its number; may raise to stop.
 
@@ -103,8 +102,9 @@ def train(
     if run.label_split is not None:
         known = torch.from_numpy(label_split(labels, run.label_split, dataset.n_classes))
         images, labels = images[known], labels[known]
-    if frozen_encoder and model.encoder is not None:
-        model.encoder.requires_grad_(False)
+    model.train()
+    if run.first_stage is not None and model.encoder is not None:
+        model.encoder.requires_grad_(False).eval()
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     averaged = trained | _norm_statistics(model)
     average = {name: value.detach().clone() for name, value in averaged.items()}
@@ -113,25 +113,14 @@ def train(
     )
     generator = torch.Generator().manual_seed(run.seed)
     torch.manual_seed(run.seed)  # dropout draws from the global generator
-    rows: list[list[float]] = []
-    sums = torch.zeros(3)
     of = f"run {run.key} on data {dataset.checksum}"
-    state = _ResumeState(folder, model, average, optimiser, generator, of)
+    state = _ResumeState(folder / RESUME, of, model, average, optimiser, generator)
     first, rows, sums = state.load()
     method = METHODS[run.method]
     steps = run.steps if method.trains else 0
-    model.train()
-    if frozen_encoder and model.encoder is not None:
-        model.encoder.eval()
     saved = monotonic()
-    bar = tqdm(
-        range(first, steps),
-        initial=first,
-        total=steps,
-        desc=run.title,
-        disable=not progress,
-        leave=False,
-    )
+    left = range(first, steps)
+    bar = tqdm(left, run.title, steps, initial=first, disable=not progress, leave=False)
     for step in bar:
         for group in optimiser.param_groups:
             group["lr"] = run.learning_rate * min(1.0, (step + 1) / max(1, run.warmup_steps))
@@ -170,22 +159,17 @@ def train(
     return pd.DataFrame(rows, columns=list(HISTORY)).astype({"step": int})
 
 
+@dataclass
 class _ResumeState:
     """Everything the next step depends on, in one safetensors file: one write, one state."""
 
-    def __init__(
-        self,
-        folder: Path,
-        model: EncoderModel,
-        average: dict[str, Tensor],
-        optimiser: torch.optim.Optimizer,
-        generator: torch.Generator,
-        of: str,
-    ) -> None:
-        self.of, self.tensors = of, folder / RESUME
-        self.model, self.average = model, average
-        self.optimiser, self.generator = optimiser, generator
-        self.last_good: int | None = None
+    path: Path
+    of: str
+    model: EncoderModel
+    average: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    generator: torch.Generator
+    last_good: int | None = None
 
     @property
     def good(self) -> bool:
@@ -207,11 +191,11 @@ class _ResumeState:
         tensors["sums"] = sums
         tensors["rows"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(HISTORY))
         tensors["step"] = torch.tensor(step)
-        save_state(self.tensors, tensors, self.of)
+        save_state(self.path, tensors, self.of)
         self.last_good = step
 
     def load(self) -> tuple[int, list[list[float]], Tensor]:
-        tensors = load_state(self.tensors, self.of)
+        tensors = load_state(self.path, self.of)
         if tensors is None:
             return 0, [], torch.zeros(3)
         self.model.load_state_dict(with_prefix("model.", tensors))
@@ -255,11 +239,9 @@ def _stop_on_nonfinite(
 
 
 def _stop(what: str, run: RunParameters, state: _ResumeState) -> NoReturn:
-    kept = (
-        f"the last good checkpoint is step {state.last_good} in {state.tensors}"
-        if state.last_good
-        else "no checkpoint had been written yet"
-    )
+    kept = "no checkpoint had been written yet"
+    if state.last_good:
+        kept = f"the last good checkpoint is step {state.last_good} in {state.path}"
     raise TrainingError(
         f"{what}; {kept}. Lower learning_rate, "
         f"{'raise sigma_min, ' if run.sees_noise else ''}or lower clip_norm"

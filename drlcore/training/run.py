@@ -13,14 +13,13 @@ from drlcore.baselines import METHODS
 from drlcore.baselines.model import Baseline, BaselineModel
 from drlcore.data.datasets import Dataset, identity, title
 from drlcore.data.label_splits import LabelSplit
-from drlcore.encoder import Encoder
 from drlcore.errors import ParameterError
 from drlcore.loss import WEIGHTINGS
 from drlcore.model import EncoderModel, RepresentationModel
 from drlcore.networks import ENCODERS, SCORE_NETWORKS
 from drlcore.noise_range import NoiseRange
-from drlcore.parameters import Parameters, fingerprint
-from drlcore.score_network import Denoiser, ScoreNetwork
+from drlcore.parameters import Parameters, Registry, fingerprint
+from drlcore.score_network import Denoiser
 from drlcore.sde import SDES
 from drlcore.time_embedding import TimeEmbeddingKind
 
@@ -162,20 +161,15 @@ class RunParameters(Parameters):
 
         So an own encoder that was changed is trained anew.
         """
-        networks: dict[str, type[Encoder | ScoreNetwork]] = {
+        parts: dict[str, type] = {
             self.encoder: ENCODERS[self.encoder],
             self.score_network: SCORE_NETWORKS[self.score_network],
-        }
-        found: dict[str, int | str] = {n: part.revision for n, part in networks.items()}
-        parts: dict[str, type] = networks | {
             self.method: type(METHODS[self.method]),
             self.sde: SDES[self.sde],
             self.noise.t_sampler.name: type(self.noise.t_sampler),
         }
-        for name, part in parts.items():
-            if not part.__module__.startswith("drlcore."):
-                found[name] = _source_fingerprint(part)
-        return {name: revision for name, revision in found.items() if revision}
+        revisions = {name: _revision(part) for name, part in parts.items()}
+        return {name: revision for name, revision in revisions.items() if revision}
 
     @property
     def read_at(self) -> float | None:
@@ -210,8 +204,13 @@ class RunParameters(Parameters):
         return self.updated(first_stage=self, noise=noise, **changes)
 
 
-def _source_fingerprint(part: type) -> str:
-    """Of an own part's source; of its name where that cannot be read, as in a plain prompt."""
+def _revision(part: type) -> int | str:
+    """The count of its changes; of an own part a fingerprint of its source.
+
+    Of its name where the source cannot be read, as in a plain prompt.
+    """
+    if part.__module__.startswith("drlcore."):
+        return getattr(part, "revision", 0)
     try:
         source = inspect.getsource(part)
     except (OSError, TypeError):
@@ -257,16 +256,13 @@ def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
 
 def _refuse_images_only(run: RunParameters, dataset: Dataset) -> None:
     """Raises ParameterError if a part of ``run`` takes images: ``dataset`` holds vectors."""
-    takes = {
-        "encoder": {name: not part.images_only for name, part in ENCODERS.items()},
-        "score_network": {name: not part.images_only for name, part in SCORE_NETWORKS.items()},
-        "method": {name: not part.images_only for name, part in METHODS.items()},
-    }
-    misfits = [
-        f"{kind} {getattr(run, kind)!r} takes images (vectors: {', '.join(n for n in of if of[n])})"
-        for kind, of in takes.items()
-        if not of[getattr(run, kind)]
-    ]
+    registries: tuple[Registry[Any], ...] = (ENCODERS, SCORE_NETWORKS, METHODS)
+    misfits = []
+    for parts in registries:
+        name = getattr(run, parts.kind)
+        if parts[name].images_only:
+            others = ", ".join(other for other, part in parts.items() if not part.images_only)
+            misfits.append(f"{parts.kind} {name!r} takes images (vectors: {others})")
     if misfits:
         raise ParameterError(
             f"dataset {dataset.name!r} holds vectors of shape {dataset.shape}: {'; '.join(misfits)}"

@@ -83,8 +83,7 @@ class Stored:
                 f"has {here}; {way_out}"
             )
         try:
-            bundled = self.committed
-            content = artefacts.read(path, run.key, name) if bundled else path.read_bytes()
+            content = artefacts.read(path, run.key, name) if self.committed else path.read_bytes()
         except (OSError, ValueError, LookupError, SafetensorError) as error:
             raise ArtefactError(f"{title} cannot be read ({error}); {way_out}") from None
         if (found := bytes_sha256(content)) != expected:
@@ -144,14 +143,12 @@ def load_or_train(
             with suppress(ArtefactError), holding(run):  # what is read-only may stay as it is
                 pass
         return model
-    first = None
     if run.first_stage is not None:
         first = load_or_train(run.first_stage, progress=progress, device=device)
+        assert model.encoder is not None and first.encoder is not None
+        model.encoder.load_state_dict(first.encoder.state_dict())
     with holding(run):
         if not _loaded(run, model):
-            if first is not None:
-                assert model.encoder is not None and first.encoder is not None
-                model.encoder.load_state_dict(first.encoder.state_dict())
             _train(run, model, dataset, progress)
     return model
 
@@ -243,9 +240,7 @@ def _loaded(run: RunParameters, model: EncoderModel) -> bool:
 
 def _train(run: RunParameters, model: EncoderModel, dataset: Dataset, progress: bool) -> None:
     place, began = folder(run), monotonic()
-    frozen = run.first_stage is not None
-    history = train(run, model, dataset, place, frozen_encoder=frozen, progress=progress)
-    table = csv_bytes(history)
+    table = csv_bytes(train(run, model, dataset, place, progress=progress))
     write_atomically(place / HISTORY, lambda path: path.write_bytes(table))
 
     def describe(sha256: str) -> None:
