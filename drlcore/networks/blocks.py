@@ -92,11 +92,11 @@ class Attention(nn.Module):
 class Middle(nn.Module):
     """ResBlock, attention, ResBlock: the lowest resolution."""
 
-    def __init__(self, channels: int, condition: int, dropout: float = 0.1) -> None:
+    def __init__(self, channels: int, condition: int) -> None:
         super().__init__()
-        self.first = ResBlock(channels, channels, condition, dropout=dropout)
+        self.first = ResBlock(channels, channels, condition)
         self.attention = Attention(channels)
-        self.second = ResBlock(channels, channels, condition, dropout=dropout)
+        self.second = ResBlock(channels, channels, condition)
 
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
         return self.second(self.attention(self.first(h, condition)), condition)
@@ -107,7 +107,7 @@ class PyramidDown(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.conv = conv(inputs, outputs, stride=2, padding=0)
+        self.conv = _initialised(nn.Conv2d(inputs, outputs, 3, stride=2))
 
     def forward(self, image: Tensor, h: Tensor) -> Tensor:
         height, width = image.shape[-2:]
@@ -128,7 +128,6 @@ class Trunk(nn.Module):
         pyramid: whether the image is also fed in at every resolution (``progressive_input``
             ``residual`` of NCSN++).
         extra: channels joined to the lowest map between ``down`` and ``middle``.
-        dropout: rate in the ResBlocks.
     """
 
     def __init__(
@@ -141,7 +140,6 @@ class Trunk(nn.Module):
         attend_at: tuple[int, ...] = (),
         pyramid: bool = False,
         extra: int = 0,
-        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         colours, height, _ = shape
@@ -150,7 +148,7 @@ class Trunk(nn.Module):
         self.lowest = lowest_size(shape, len(channels))
 
         def block(inputs: int, outputs: int, resample: Resample = "none") -> ResBlock:
-            return ResBlock(inputs, outputs, condition, resample, dropout)
+            return ResBlock(inputs, outputs, condition, resample)
 
         self.enter = conv(colours, width)
         self.levels_down, self.shrink = nn.ModuleList(), nn.ModuleList()
@@ -169,7 +167,7 @@ class Trunk(nn.Module):
                     image = c
 
         h += extra
-        self.middle = Middle(h, condition, dropout)
+        self.middle = Middle(h, condition)
 
         self.levels_up, self.grow = nn.ModuleList(), nn.ModuleList()
         for i, (c, attend) in enumerate(zip(reversed(channels), reversed(attends), strict=True)):
@@ -240,18 +238,9 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(min(channels // 4, 32), channels, eps=1e-6)
 
 
-def conv(
-    inputs: int,
-    outputs: int,
-    kernel: int = 3,
-    scale: float = 1.0,
-    stride: int = 1,
-    padding: int | None = None,
-) -> nn.Conv2d:
+def conv(inputs: int, outputs: int, kernel: int = 3, scale: float = 1.0) -> nn.Conv2d:
     """Convolution with uniform weights of variance scale / fan_avg and no initial bias."""
-    pad = kernel // 2 if padding is None else padding
-    layer = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=pad)
-    return _initialised(layer, scale)
+    return _initialised(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), scale)
 
 
 def linear(inputs: int, outputs: int) -> nn.Linear:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drlcore.networks.blocks import ResBlock, conv, group_norm, lowest_size
+from drlcore.networks.blocks import ResBlock, conv, group_norm, lowest_size, mlp
 
 
 class MLPDecoder(nn.Module):
@@ -25,13 +25,7 @@ class MLPDecoder(nn.Module):
     def __init__(self, shape: tuple[int, ...], latent_dim: int, width: int = 256) -> None:
         super().__init__()
         self.shape = shape
-        self.layers = nn.Sequential(
-            nn.Linear(latent_dim, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, math.prod(shape)),
-        )
+        self.layers = mlp([latent_dim, width, width, math.prod(shape)], layer=nn.Linear)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z).view(-1, *self.shape)

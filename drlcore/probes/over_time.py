@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 
 from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
-from drlcore.probes.neural import ProbeTraining, fit_probe
+from drlcore.probes.neural import DEFAULT, ProbeTraining, fit_probe
 from drlcore.probes.static import METRIC_COLUMNS, neighbour_metrics, standardise
 from drlcore.probes.trajectory import CodeSplit, Trajectories
 
@@ -28,7 +28,7 @@ def probe_times(
     seed: int,
     neighbours: Sequence[int] = NEIGHBOUR_CHOICES,
     inverse_penalties: Sequence[float] = INVERSE_PENALTIES,
-    settings: ProbeTraining | None = None,
+    settings: ProbeTraining = DEFAULT,
 ) -> pd.DataFrame:
     """Every probe at each time: columns t, sigma, split, metric, value.
 
@@ -92,17 +92,14 @@ def few_shot(codes: Trajectories, n_labels: int, draws: int = 5, seed: int = 0) 
     generator = np.random.default_rng(seed)
     tables = []
     for draw in range(draws):
-        order = np.arange(len(codes.train.y))
-        if draw > 0:
-            order = generator.permutation(order)
-        classes = codes.train.y[order]
-        firsts = [order[classes == c][:per_class] for c in range(codes.n_classes)]
-        chosen = np.concatenate(firsts)
+        n = len(codes.train.y)
+        order = generator.permutation(n) if draw > 0 else np.arange(n)
+        y = codes.train.y[order]
+        chosen = np.concatenate([order[y == c][:per_class] for c in range(codes.n_classes)])
 
         def probe(i: int, chosen: Array = chosen) -> Metrics:
             model = SVC().fit(codes.train.z[i, chosen], codes.train.y[chosen])
-            asked = (codes.validation, codes.test)
-            validation, test = (float(model.score(part.z[i], part.y)) for part in asked)
+            validation, test = (model.score(p.z[i], p.y) for p in (codes.validation, codes.test))
             return {"few_shot_accuracy": (validation, test)}
 
         tables.append(_over_times(codes, probe).assign(n_labels=n_labels, draw=draw))
@@ -116,9 +113,9 @@ def _over_times(codes: Trajectories, probe: Callable[[int], Metrics]) -> pd.Data
     for i, (t, sigma) in enumerate(zip(codes.t, codes.sigma, strict=True)):
         if i == 0 or not codes.static:
             metrics = probe(i)
-        for name, values in metrics.items():
-            for split, value in zip(("validation", "test"), values, strict=True):
-                rows.append((float(t), float(sigma), split, name, value))
+        for name, (validation, test) in metrics.items():
+            rows.append((t, sigma, "validation", name, validation))
+            rows.append((t, sigma, "test", name, test))
     return pd.DataFrame(rows, columns=TIME_COLUMNS)
 
 
@@ -144,9 +141,9 @@ def _neighbours(codes: Trajectories, i: int, candidates: Sequence[int]) -> Metri
 def _linear(codes: Trajectories, i: int, candidates: Sequence[float]) -> tuple[float, float]:
     fitted, validation, test = _standardised(codes, i)
     models = [LogisticRegression(C=c, max_iter=500).fit(fitted, codes.train.y) for c in candidates]
-    scores = [float(model.score(validation, codes.validation.y)) for model in models]
+    scores = [model.score(validation, codes.validation.y) for model in models]
     best = int(np.argmax(scores))
-    return scores[best], float(models[best].score(test, codes.test.y))
+    return scores[best], models[best].score(test, codes.test.y)
 
 
 def _standardised(codes: Trajectories, i: int) -> tuple[Array, ...]:
