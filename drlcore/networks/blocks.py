@@ -54,9 +54,9 @@ class ResBlock(nn.Module):
         self.skip = conv(inputs, outputs, 1) if changed else nn.Identity()
 
     def forward(
-        self, h: Tensor, condition: Tensor | None = None, size: torch.Size | None = None
+        self, h: Tensor, condition: Tensor | None = None, size: tuple[int, ...] | None = None
     ) -> Tensor:
-        """``size`` is (H', W') when doubling, by default (2H, 2W)."""
+        """``size`` is (H', W') when doubling."""
         branch = self.conv1(self._resized(F.silu(self.norm1(h)), size))
         if self.bias is not None:
             assert condition is not None
@@ -64,12 +64,11 @@ class ResBlock(nn.Module):
         branch = self.conv2(self.dropout(F.silu(self.norm2(branch))))
         return (self.skip(self._resized(h, size)) + branch) / math.sqrt(2)
 
-    def _resized(self, h: Tensor, size: torch.Size | None) -> Tensor:
+    def _resized(self, h: Tensor, size: tuple[int, ...] | None) -> Tensor:
         if self.resample == "down":
             return F.avg_pool2d(h, 2, ceil_mode=True)
         if self.resample == "up":
-            target = (2 * h.shape[-2], 2 * h.shape[-1]) if size is None else tuple(size)
-            return F.interpolate(h, size=target, mode="nearest")
+            return F.interpolate(h, size)
         return h
 
 
@@ -145,7 +144,6 @@ class Trunk(nn.Module):
         colours, height, _ = shape
         channels = [width * m for m in multipliers]
         attends = [math.ceil(height / 2**i) in attend_at for i in range(len(channels))]
-        self.lowest = lowest_size(shape, len(channels))
 
         def block(inputs: int, outputs: int, resample: Resample = "none") -> ResBlock:
             return ResBlock(inputs, outputs, condition, resample)

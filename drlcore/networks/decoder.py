@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -47,7 +46,7 @@ class ConvDecoder(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], latent_dim: int, width: int = 32) -> None:
         super().__init__()
-        self.sizes = [torch.Size(lowest_size(shape, levels)) for levels in (3, 2, 1)]
+        self.sizes = [lowest_size(shape, levels) for levels in (3, 2, 1)]
         self.channels = 2 * width
         self.enter = nn.Linear(latent_dim, self.channels * math.prod(self.sizes[0]))
         self.blocks = nn.ModuleList(
