@@ -463,8 +463,6 @@ def test_refusals_name_what_is_allowed() -> None:
     for options in ({"neighbours": ()}, {"neighbours": (0,)}, {"neighbours": (41,)}):
         with pytest.raises(ParameterError, match="neighbours"):
             probe_times(codes, 0, **options)
-    with pytest.raises(ParameterError, match="inverse_penalties"):
-        probe_times(codes, 0, inverse_penalties=(0.0,))
     with pytest.raises(ParameterError, match="dropout"):
         ProbeTraining(dropout=1.0)
 
@@ -472,16 +470,7 @@ def test_refusals_name_what_is_allowed() -> None:
 def test_codes_that_do_not_fit_are_refused() -> None:
     z, y = np.zeros((2, 5, 3), np.float32), np.arange(5)
     good = CodeSplit(z, y)
-    for codes, labels in ((z[0], y), (z, y[:4]), (z, y - 1), (z, y / 2), (z.astype(int), y)):
-        with pytest.raises(DataError, match="allowed"):
-            CodeSplit(codes, labels)
     with pytest.raises(DataError, match="finite"):
         CodeSplit(np.full_like(z, np.nan), y)
-    with pytest.raises(DataError, match="latent_dim"):
-        Trajectories(np.arange(2), np.arange(2), good, good, CodeSplit(z[:, :, :2], y))
     with pytest.raises(DataError, match="lacks"):
         Trajectories(np.arange(2), np.arange(2), good, CodeSplit(z, y + 1), good)
-    with pytest.raises(DataError, match="ascend"):
-        Trajectories(np.array([1, 0]), np.arange(2), good, good, good)
-    with pytest.raises(DataError, match="levels"):
-        Trajectories(np.arange(2), np.arange(3), good, good, good)

@@ -27,7 +27,6 @@ def probe_times(
     codes: Trajectories,
     seed: int,
     neighbours: Sequence[int] = NEIGHBOUR_CHOICES,
-    inverse_penalties: Sequence[float] = INVERSE_PENALTIES,
     settings: ProbeTraining = DEFAULT,
 ) -> pd.DataFrame:
     """Every probe at each time: columns t, sigma, split, metric, value.
@@ -41,7 +40,6 @@ def probe_times(
     Args:
         seed: of the MLP.
         neighbours: numbers to choose from, each at least 1.
-        inverse_penalties: logistic regression's C to choose from, > 0.
         settings: of the MLP.
 
     Raises:
@@ -51,14 +49,12 @@ def probe_times(
         raise ParameterError(
             f"neighbours = {tuple(neighbours)}; allowed: 1 to {codes.train.z.shape[1]} codes"
         )
-    if not inverse_penalties or min(inverse_penalties) <= 0:
-        raise ParameterError(f"inverse_penalties = {tuple(inverse_penalties)}; allowed: above 0")
 
     def probe(i: int) -> Metrics:
         mlp = fit_probe(codes, "mlp", seed, settings, [i])
         return {
             **_neighbours(codes, i, neighbours),
-            "linear_accuracy": _linear(codes, i, inverse_penalties),
+            "linear_accuracy": _linear(codes, i),
             "mlp_accuracy": (mlp.validation_accuracy, mlp.accuracy(codes.test)),
         }
 
@@ -138,9 +134,11 @@ def _neighbours(codes: Trajectories, i: int, candidates: Sequence[int]) -> Metri
     return metrics
 
 
-def _linear(codes: Trajectories, i: int, candidates: Sequence[float]) -> tuple[float, float]:
+def _linear(codes: Trajectories, i: int) -> tuple[float, float]:
     fitted, validation, test = _standardised(codes, i)
-    models = [LogisticRegression(C=c, max_iter=500).fit(fitted, codes.train.y) for c in candidates]
+    models = [
+        LogisticRegression(C=c, max_iter=500).fit(fitted, codes.train.y) for c in INVERSE_PENALTIES
+    ]
     scores = [model.score(validation, codes.validation.y) for model in models]
     best = int(np.argmax(scores))
     return scores[best], models[best].score(test, codes.test.y)

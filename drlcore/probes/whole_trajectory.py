@@ -51,10 +51,7 @@ def attention_over_time(
 
 
 def ablate_times(
-    codes: Trajectories,
-    seed: int,
-    times: Sequence[int] | None = None,
-    settings: ProbeTraining = DEFAULT,
+    codes: Trajectories, seed: int, times: Sequence[int], settings: ProbeTraining = DEFAULT
 ) -> pd.DataFrame:
     """The transformer's accuracy without one time, and with only one, each mask trained afresh.
 
@@ -63,7 +60,7 @@ def ablate_times(
     is nan.
 
     Args:
-        times: indices of the times to ablate; None for all, at two trainings each.
+        times: indices of the times to ablate, at two trainings each.
         settings: the paper's code takes one iteration of the transformer.
     """
     every = range(len(codes.t))
@@ -75,7 +72,7 @@ def ablate_times(
         rows.append((t, sigma, "test", metric, probe.accuracy(codes.test)))
 
     add(np.nan, np.nan, "transformer_accuracy", every)
-    for i in every if times is None else times:
+    for i in times:
         if i not in every:
             raise ParameterError(f"times = {times}: allowed are indices from 0 to {every[-1]}")
         at = codes.t[i], codes.sigma[i]
