@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 QUIET = 1e-10  # variance scale of a branch's last layer: it starts as good as zero
+BLOCKS = 2  # ResBlocks a level on the way down; one more on the way up
 
 Resample = Literal["none", "down", "up"]
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
@@ -122,7 +123,6 @@ class Trunk(nn.Module):
         condition: width of the conditioning vector every ResBlock reads.
         width: channels of the first level.
         multipliers: channels of each level, in units of ``width``.
-        blocks: ResBlocks a level on the way down; one more on the way up.
         attend_at: heights at which every level has attention.
         pyramid: whether the image is also fed in at every resolution (``progressive_input``
             ``residual`` of NCSN++).
@@ -135,7 +135,6 @@ class Trunk(nn.Module):
         condition: int,
         width: int,
         multipliers: tuple[int, ...],
-        blocks: int,
         attend_at: tuple[int, ...] = (),
         pyramid: bool = False,
         extra: int = 0,
@@ -153,9 +152,9 @@ class Trunk(nn.Module):
         self.pyramid = nn.ModuleList()
         skips, h, image = [width], width, colours
         for i, (c, attend) in enumerate(zip(channels, attends, strict=True)):
-            level = [block(h if j == 0 else c, c) for j in range(blocks)]
+            level = [block(h if j == 0 else c, c) for j in range(BLOCKS)]
             self.levels_down.append(_Level(level, attend))
-            skips += [c] * blocks
+            skips += [c] * BLOCKS
             h = c
             if i + 1 < len(channels):
                 self.shrink.append(block(c, c, "down"))
@@ -170,7 +169,7 @@ class Trunk(nn.Module):
         self.levels_up, self.grow = nn.ModuleList(), nn.ModuleList()
         for i, (c, attend) in enumerate(zip(reversed(channels), reversed(attends), strict=True)):
             level = []
-            for _ in range(blocks + 1):
+            for _ in range(BLOCKS + 1):
                 level.append(block(h + skips.pop(), c))
                 h = c
             self.levels_up.append(_Level(level, attend, once=True))

@@ -37,11 +37,7 @@ class NCSNppSmall(ScoreNetwork):
     revision = 1  # initial scale of the two ways z comes in
 
     def __init__(
-        self,
-        shape: tuple[int, ...],
-        latent_dim: int,
-        embedding_dim: int,
-        width: int = 16,
+        self, shape: tuple[int, ...], latent_dim: int, embedding_dim: int, width: int = 16
     ) -> None:
         super().__init__()
         multipliers = (1, 2, 2, 2) if shape[1:] == (32, 32) else (1, 2, 2)
@@ -56,14 +52,7 @@ class NCSNppSmall(ScoreNetwork):
             widths = [condition, hidden, hidden, hidden * breadth]
             self.bottleneck = mlp(widths, last=True, layer=nn.Linear)
         self.trunk = Trunk(
-            shape,
-            condition,
-            width,
-            multipliers,
-            blocks=2,
-            attend_at=(16,),
-            pyramid=True,
-            extra=channels,
+            shape, condition, width, multipliers, attend_at=(16,), pyramid=True, extra=channels
         )
 
     def forward(self, x: Tensor, embedding: Tensor, z: Tensor) -> Tensor:

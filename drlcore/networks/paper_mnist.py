@@ -38,11 +38,7 @@ class MNISTScoreNetwork(ScoreNetwork):
     revision = 1  # flax's start of what touches z
 
     def __init__(
-        self,
-        shape: tuple[int, ...],
-        latent_dim: int,
-        embedding_dim: int,
-        width: int = 32,
+        self, shape: tuple[int, ...], latent_dim: int, embedding_dim: int, width: int = 32
     ) -> None:
         super().__init__()
         condition = 4 * width
@@ -53,7 +49,7 @@ class MNISTScoreNetwork(ScoreNetwork):
             self.code = mlp([latent_dim, first, 2 * width, 2 * width, condition], layer=_dense)
             self.code_middle = Middle(2 * width, condition)
         total = condition * (2 if latent_dim else 1)
-        self.trunk = Trunk(shape, total, width, (1, 2), blocks=2)
+        self.trunk = Trunk(shape, total, width, (1, 2))
 
     def forward(self, x: Tensor, embedding: Tensor, z: Tensor) -> Tensor:
         condition = self.time(embedding)
