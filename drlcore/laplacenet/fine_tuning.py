@@ -120,12 +120,11 @@ class _Tuning:
         self.x, self.y = dataset.train.x[: run.train_images], dataset.train.y[: run.train_images]
         self.epochs = settings.epochs(len(self.x))
         split = LabelSplit(n_labels=settings.n_labels, index=settings.label_split)
-        self.labelled = torch.from_numpy(label_split(self.y, split, dataset.n_classes))
-        unknown = torch.ones(len(self.y), dtype=torch.bool)
-        unknown[self.labelled] = False
-        self.unlabelled = unknown.nonzero()[:, 0]
-        mirrored = dataset.mirrored
-        self.weak, self.strong = (View(dataset.shape, mirrored) for View in (WeakView, StrongView))
+        labelled = label_split(self.y, split, dataset.n_classes)
+        self.labelled = torch.from_numpy(labelled)
+        self.unlabelled = torch.from_numpy(np.setdiff1d(np.arange(len(self.y)), labelled))
+        self.weak = WeakView(dataset.shape, dataset.mirrored)
+        self.strong = StrongView(dataset.shape, dataset.mirrored)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             learn_t = settings.encoder_time != "fixed"
@@ -171,8 +170,9 @@ class _Tuning:
             )
         t = float(self.classifier.t.detach())
         steps = len(batches) + (self.rows[-1][1] if self.rows else 0)
-        parts = (self.dataset.validation, self.dataset.test)
-        found = [a for part in parts for a in (self.accuracy(part) if evaluated else (np.nan,) * 2)]
+        found = [np.nan] * 4
+        if evaluated:
+            found = [*self.accuracy(self.dataset.validation), *self.accuracy(self.dataset.test)]
         self.rows.append([done + 1, steps, rate, loss, t, right, *found])
 
     def _supervised(self, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:

@@ -119,14 +119,13 @@ def trajectories(
     else:
         t, sigma = time_grid(model.sde, n_times)
 
-    def part(split: Split, n: int | None = None) -> CodeSplit:
-        factors = {name: values[:n] for name, values in split.factors.items()}
-        return CodeSplit(codes_over_time(model, split.x[:n], sigma), split.y[:n].numpy(), factors)
+    def part(split: Split) -> CodeSplit:
+        return CodeSplit(codes_over_time(model, split.x, sigma), split.y.numpy(), split.factors)
 
     return Trajectories(
         t=t,
         sigma=sigma,
-        train=part(dataset.train, train_images),
+        train=part(dataset.train.first(train_images)),
         validation=part(dataset.validation),
         test=part(dataset.test),
         static=not model.time_conditioned,

@@ -38,16 +38,10 @@ def attention_over_time(
     ``FittedProbe``.
     """
     probe = fit_probe(codes, "transformer", seed, settings.updated(iterations=1))
-    wide = pd.DataFrame(
-        {
-            "t": codes.t,
-            "sigma": codes.sigma,
-            "split": "test",
-            "attention": probe.attention(codes.test),
-            "importance": probe.importance(codes.test),
-        }
-    )
-    return wide.melt(["t", "sigma", "split"], var_name="metric")
+    table = pd.DataFrame({"t": codes.t, "sigma": codes.sigma, "split": "test"})
+    table["attention"] = probe.attention(codes.test)
+    table["importance"] = probe.importance(codes.test)
+    return table.melt(["t", "sigma", "split"], var_name="metric")
 
 
 def ablate_times(
