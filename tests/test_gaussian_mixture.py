@@ -138,8 +138,8 @@ SCORES = {
 @pytest.mark.parametrize("name", SCORES)
 @pytest.mark.parametrize("labels", [None, LABELS], ids=["alone", "factor"])
 def test_prop1(sde, sigma, name, labels):
-    t = time(sde, sigma)
-    terms = prop1_terms(MIXTURE, sde, t, 20_000, seeded(), SCORES[name](sde), labels)
+    t, law = time(sde, sigma), MIXTURE.noised(sde, labels)
+    terms = prop1_terms(law, t, 20_000, seeded(), SCORES[name](sde))
     assert terms.constant.mean > 0
     assert terms.esm.mean > 0
     assert agree(terms.error, 0)
@@ -154,7 +154,7 @@ def test_prop1(sde, sigma, name, labels):
     if terms.constant.mean > 0.05 * terms.dsm.mean:
         assert off.mean > 4 * off.standard_error
     # The constant does not depend on the score, and no score does better than it.
-    best = prop1_terms(MIXTURE, sde, t, 20_000, seeded(), labels=labels)
+    best = prop1_terms(law, t, 20_000, seeded())
     assert best.constant == terms.constant == best.dsm
     assert best.esm.mean == 0
     # A score of zero leaves the noise itself, mean square 1 per dimension.
@@ -166,13 +166,12 @@ def test_prop1(sde, sigma, name, labels):
 def test_prop1_needs_the_marginal_that_z_leaves(sde, sigma):
     """A factor is worth the distance of the scores, and the floor falls by exactly that."""
     t = time(sde, sigma)
-    alone = MIXTURE.noised(sde).score
-    told = MIXTURE.noised(sde, LABELS).score
-    ignoring = prop1_terms(MIXTURE, sde, t, 20_000, seeded(), alone, LABELS)
-    knowing = prop1_terms(MIXTURE, sde, t, 20_000, seeded(), told, LABELS)
+    alone, told = MIXTURE.noised(sde), MIXTURE.noised(sde, LABELS)
+    ignoring = prop1_terms(told, t, 20_000, seeded(), alone.score)
+    knowing = prop1_terms(told, t, 20_000, seeded(), told.score)
     assert knowing.esm.mean == 0
-    nothing = floor(MIXTURE, sde, t, 20_000, seeded(1))
-    factor = floor(MIXTURE, sde, t, 20_000, seeded(1), LABELS)
+    nothing = floor(alone, t, 20_000, seeded(1))
+    factor = floor(told, t, 20_000, seeded(1))
     assert agree(ignoring.dsm, nothing.mean, nothing.standard_error)
     assert agree(knowing.dsm, factor.mean, factor.standard_error)
     combined = math.hypot(nothing.standard_error, factor.standard_error)
@@ -183,17 +182,17 @@ def test_prop1_needs_the_marginal_that_z_leaves(sde, sigma):
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_floors_from_nothing_to_everything(sde, sigma):
     t = time(sde, sigma)
-    nothing = floor(MIXTURE, sde, t, 20_000, seeded())
-    constant_label = floor(MIXTURE, sde, t, 20_000, seeded(), torch.zeros(4, dtype=torch.int64))
-    component = floor(MIXTURE, sde, t, 2000, seeded(), torch.arange(4))
+    nothing = floor(MIXTURE.noised(sde), t, 20_000, seeded())
+    zeros = torch.zeros(4, dtype=torch.int64)
+    constant_label = floor(MIXTURE.noised(sde, zeros), t, 20_000, seeded())
+    component = floor(MIXTURE.noised(sde, torch.arange(4)), t, 2000, seeded())
     assert constant_label.mean == pytest.approx(nothing.mean, rel=1e-12)
     # Within one Gaussian: std^2 / (std^2 + sigma^2), the same at every xt.
     assert component.mean == pytest.approx(0.09 / (0.09 + sigma**2))
     assert component.standard_error == pytest.approx(0, abs=1e-9)
-    assert floor(MIXTURE, sde, t, 2000, seeded(), "x0") == Estimate(0, 0)
     # One label per data point and points for components: z = x0 leaves nothing.
     points = GaussianMixture(MEANS, 0.0, WEIGHTS)
-    assert floor(points, sde, t, 2000, seeded(), torch.arange(4)).mean == pytest.approx(0)
+    assert floor(points.noised(sde, torch.arange(4)), t, 2000, seeded()).mean == pytest.approx(0)
     # Never above Var(x0) / sigma^2.
     x0, _ = MIXTURE.sample(20_000, seeded())
     assert nothing.mean <= 1.02 * float(x0.var(dim=0).mean()) / sigma**2
@@ -238,8 +237,7 @@ def test_without_labels_z_is_not_read_and_without_z_nothing_is_known(sde):
 
 
 def test_monte_carlo_refusals():
-    sde = SDES["ve"](NoiseRange())
-    with pytest.raises(ParameterError, match="n = 1"):
-        prop1_terms(MIXTURE, sde, 0.5, 1, seeded())
-    with pytest.raises(ParameterError, match="x1"):
-        floor(MIXTURE, sde, 0.5, 10, seeded(), "x1")  # type: ignore[arg-type]
+    law = MIXTURE.noised(SDES["ve"](NoiseRange()))
+    for estimate in (prop1_terms, floor):
+        with pytest.raises(ParameterError, match="n = 1"):
+            estimate(law, 0.5, 1, seeded())

@@ -71,12 +71,15 @@ def test_probes_are_scikit_learns_on_codes_standardised_by_the_training_codes():
 
 
 def test_vote_takes_the_most_frequent_label_and_the_smallest_among_equals():
-    labels = np.array([[2, 2, 1], [3, 1, 0], [2, 2, 2], [3, 3, 0]])
-    assert probes._vote(labels).tolist() == [2, 0, 2, 3]
-    rng = np.random.default_rng(0)
-    many = rng.integers(0, 5, size=(200, 20))
-    expected = [np.bincount(row, minlength=5).argmax() for row in many]
-    assert probes._vote(many).tolist() == expected
+    many = np.random.default_rng(0).integers(0, 5, size=(200, 20))
+    for votes, winners in (
+        (np.array([[2, 2, 1], [3, 1, 0], [2, 2, 2], [3, 3, 0]]), np.array([2, 0, 2, 3])),
+        (many, np.array([np.bincount(row, minlength=5).argmax() for row in many])),
+    ):
+        near = np.arange(votes.size).reshape(votes.shape)
+        labels = {"class": votes.ravel()}
+        found = probes.neighbour_metrics(near, votes.ravel(), winners, labels, {"class": winners})
+        assert found == {"knn_accuracy": 1, "class_accuracy": 1}
 
 
 def test_perfect_codes_score_one():

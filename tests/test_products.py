@@ -31,7 +31,6 @@ MODULES = {  # what products are computed with, by the wing that it is in
 ELSEWHERE = {
     "laplacenet.fine_tuning._CHUNK", "probes.usage._BATCH",  # at a time, of no consequence
     "probes.usage.WORTH",  # read from the table, by what is made of it
-    "probes.mutual_information.TRUSTED",  # of what is read from an estimate, not of the table
     "baselines.views.GAUSS_SIGMA", "baselines.views.CROP_SCALE",  # of the training of a run
 }  # fmt: skip
 

@@ -89,7 +89,7 @@ def test_gain_is_the_difference_of_the_floors(gain):
     for row in gain.itertuples():
         t = float(sde.t(torch.tensor(row.sigma, dtype=torch.float64)))
         nothing, known = (
-            floor(TOY, sde, t, 4000, torch.Generator().manual_seed(9), labels)
+            floor(TOY.noised(sde, labels), t, 4000, torch.Generator().manual_seed(9))
             for labels in (None, FACTORS[row.factor])
         )
         error = math.hypot(
@@ -125,14 +125,13 @@ def test_a_shuffled_factor_is_worth_nothing_though_it_is_computed_like_one():
 def test_floors_are_those_of_what_z_tells():
     sde = SDES["vp"](NoiseRange())
     table = floors([0.1, 2.0], sde, 3000, seed=5)
-    assert list(table.columns) == ["nothing", *FACTORS, "shuffled", "x0"]
+    assert list(table.columns) == ["nothing", *FACTORS, "shuffled"]
     assert table.index.tolist() == [0.1, 2.0]
-    assert (table.x0 == 0).all()
     for sigma in table.index:
         t = float(sde.t(torch.tensor(sigma, dtype=torch.float64)))
 
         def at(told, t=t):
-            return floor(TOY, sde, t, 3000, torch.Generator().manual_seed(5), told)
+            return floor(TOY.noised(sde, told), t, 3000, torch.Generator().manual_seed(5))
 
         assert table.nothing[sigma] == at(None).mean
         assert table.fine[sigma] == at(FACTORS["fine"]).mean

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +19,7 @@ from drlcore.noise_range import NoiseRange
 from drlcore.paper.tables.paired import best_time, combining_times, over_seeds
 from drlcore.probes import neural as neural_probe
 from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
-from drlcore.probes.neural import ProbeName, ProbeTraining, SeedProbe, fit_probe
+from drlcore.probes.neural import ProbeName, ProbeTraining, fit_probe
 from drlcore.probes.over_time import few_shot, probe_times
 from drlcore.probes.trajectory import (
     CodeSplit,
@@ -212,8 +214,11 @@ def test_the_kept_epoch_is_the_best_on_validation() -> None:
     codes = at_one_time(1)
     wrong = CodeSplit(codes.validation.z, (codes.validation.y + 1) % 4)
     rigged = Trajectories(codes.t, codes.sigma, codes.train, wrong, codes.test)
-    probe = fit_probe(rigged, "mlp", 0, QUICK.updated(learning_rates=(1e-3,)), [1])
-    assert probe.members[0].epoch == 1 and probe.accuracy(wrong) == probe.validation_accuracy > 0
+    settings = QUICK.updated(learning_rates=(1e-3,), constant_rate=True)
+    probe = fit_probe(rigged, "mlp", 0, settings, [1])
+    first = fit_probe(rigged, "mlp", 0, settings.updated(epochs=1), [1])
+    assert all(map(torch.equal, probe.networks[0].parameters(), first.networks[0].parameters()))
+    assert probe.accuracy(wrong) == probe.validation_accuracy > 0
     assert probe.accuracy(codes.test) < fit_probe(codes, "mlp", 0, QUICK, [1]).accuracy(codes.test)
 
 
@@ -330,8 +335,9 @@ def test_the_rate_is_the_best_in_the_mean_not_of_one_lucky_seed(
 ) -> None:
     rates = (1e-3, 1e-2)
 
-    def scored(probe: SeedProbe, codes: Trajectories, seed: int, rate: float, _: object) -> None:
-        probe.validation_accuracy = of_seeds[rates.index(rate)][seed // 1000]
+    def scored(network: torch.nn.Module, *given: Any) -> tuple[torch.nn.Module, float]:
+        *_, seed, rate, _ = given
+        return network, of_seeds[rates.index(rate)][seed // 1000]
 
     monkeypatch.setattr(neural_probe, "_train", scored)
     settings = QUICK.updated(learning_rates=rates, seeds=2)
@@ -345,7 +351,7 @@ def test_published_training_is_plain_adam_on_full_batches_of_codes_as_they_are(n
         width=16, epochs=1, batch_size=32, drop_last=True, learning_rates=(0.01,),
         constant_rate=True, whitened=False, dropout=0.0, clip_norm=None,
     )  # fmt: skip
-    (found,) = fit_probe(codes, "mlp", 3, settings, [0]).members
+    found = fit_probe(codes, "mlp", 3, settings, [0])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         reference = MLPProbe(3, 4, 0.0, width=16)
@@ -358,7 +364,7 @@ def test_published_training_is_plain_adam_on_full_batches_of_codes_as_they_are(n
         adam.zero_grad()
         loss.backward()
         adam.step()
-    for a, b in zip(found.network.parameters(), reference.parameters(), strict=True):
+    for a, b in zip(found.networks[0].parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(a, b.detach(), rtol=1e-4, atol=1e-6)
     expected = reference.layers(torch.from_numpy(codes.test.z[0])).argmax(1).numpy()
     assert found.accuracy(codes.test) == pytest.approx((expected == codes.test.y).mean())
@@ -370,7 +376,7 @@ def test_same_seed_same_probe(name: ProbeName) -> None:
     state = torch.get_rng_state()
     probes = [fit_probe(codes, name, seed, settings, [1]) for seed in (0, 0, 1)]
     assert torch.equal(torch.get_rng_state(), state)
-    a, b, c = (torch.cat([p.flatten() for p in x.members[0].network.parameters()]) for x in probes)
+    a, b, c = (torch.cat([p.flatten() for p in x.networks[0].parameters()]) for x in probes)
     assert torch.equal(a, b) and not torch.equal(a, c)
 
 
@@ -460,8 +466,6 @@ def test_refusals_name_what_is_allowed() -> None:
     for options in ({"neighbours": ()}, {"neighbours": (0,)}, {"neighbours": (41,)}):
         with pytest.raises(ParameterError, match="neighbours"):
             probe_times(codes, 0, **options)
-    with pytest.raises(ParameterError, match="inverse_penalties"):
-        probe_times(codes, 0, inverse_penalties=(0.0,))
     with pytest.raises(ParameterError, match="dropout"):
         ProbeTraining(dropout=1.0)
 
@@ -469,16 +473,7 @@ def test_refusals_name_what_is_allowed() -> None:
 def test_codes_that_do_not_fit_are_refused() -> None:
     z, y = np.zeros((2, 5, 3), np.float32), np.arange(5)
     good = CodeSplit(z, y)
-    for codes, labels in ((z[0], y), (z, y[:4]), (z, y - 1), (z, y / 2), (z.astype(int), y)):
-        with pytest.raises(DataError, match="allowed"):
-            CodeSplit(codes, labels)
     with pytest.raises(DataError, match="finite"):
         CodeSplit(np.full_like(z, np.nan), y)
-    with pytest.raises(DataError, match="latent_dim"):
-        Trajectories(np.arange(2), np.arange(2), good, good, CodeSplit(z[:, :, :2], y))
     with pytest.raises(DataError, match="lacks"):
         Trajectories(np.arange(2), np.arange(2), good, CodeSplit(z, y + 1), good)
-    with pytest.raises(DataError, match="ascend"):
-        Trajectories(np.array([1, 0]), np.arange(2), good, good, good)
-    with pytest.raises(DataError, match="levels"):
-        Trajectories(np.arange(2), np.arange(3), good, good, good)

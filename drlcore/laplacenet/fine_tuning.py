@@ -7,7 +7,7 @@ unlabelled ones, strongly augmented, half a batch each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -54,7 +54,6 @@ def fine_tune(
     *,
     progress: bool = True,
     checkpoint_seconds: float = 20.0,
-    on_step: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Train a classifier on images of which few are labelled (DRL Table 1).
 
@@ -68,7 +67,6 @@ def fine_tune(
     Args:
         model: the trained model of ``run``; left as it is.
         resume: where the state is kept, every ``checkpoint_seconds``.
-        on_step: called after each step with its number, counted from each start; may raise to stop.
 
     Returns:
         One row an epoch, columns ``COLUMNS``.
@@ -93,13 +91,13 @@ def fine_tune(
         for t in settings.times[len(tried) :]:
             candidate = _Tuning(run, model, settings, dataset, t)
             for _ in range(settings.supervised_epochs):
-                candidate.epoch(on_step, evaluated=False)
+                candidate.epoch(evaluated=False)
             tried.append(candidate.accuracy(dataset.validation)[0])
             _save(resume, tuning, tried, of)
         tuning = _Tuning(run, model, settings, dataset, settings.times[int(np.argmax(tried))])
     bar.update(len(tuning.rows))
     while len(tuning.rows) < tuning.epochs:
-        tuning.epoch(on_step)
+        tuning.epoch()
         bar.update()
         if monotonic() - saved > checkpoint_seconds:
             _save(resume, tuning, tried, of)
@@ -123,12 +121,11 @@ class _Tuning:
         self.x, self.y = dataset.train.x[: run.train_images], dataset.train.y[: run.train_images]
         self.epochs = settings.epochs(len(self.x))
         split = LabelSplit(n_labels=settings.n_labels, index=settings.label_split)
-        self.labelled = torch.from_numpy(label_split(self.y, split, dataset.n_classes))
-        unknown = torch.ones(len(self.y), dtype=torch.bool)
-        unknown[self.labelled] = False
-        self.unlabelled = unknown.nonzero()[:, 0]
-        mirrored = dataset.mirrored
-        self.weak, self.strong = (View(dataset.shape, mirrored) for View in (WeakView, StrongView))
+        labelled = label_split(self.y, split, dataset.n_classes)
+        self.labelled = torch.from_numpy(labelled)
+        self.unlabelled = torch.from_numpy(np.setdiff1d(np.arange(len(self.y)), labelled))
+        self.weak = WeakView(dataset.shape, dataset.mirrored)
+        self.strong = StrongView(dataset.shape, dataset.mirrored)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             learn_t = settings.encoder_time != "fixed"
@@ -144,10 +141,9 @@ class _Tuning:
         )
         self.rows: list[list[float]] = []
 
-    def epoch(self, on_step: Callable[[int], None] | None = None, evaluated: bool = True) -> None:
+    def epoch(self, evaluated: bool = True) -> None:
         """Train the next epoch, of the phase it belongs to, and add its row."""
         done, settings = len(self.rows), self.settings
-        steps = int(self.rows[-1][1]) if self.rows else 0
         seeds = np.random.SeedSequence([settings.seed, done])
         generator = torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
         torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
@@ -160,14 +156,11 @@ class _Tuning:
         self.classifier.train()
         for i, (labelled, unlabelled) in enumerate(batches):
             angle = np.pi * (done + i / len(batches)) / (self.epochs + settings.cosine_tail)
-            for group in self.optimiser.param_groups:
-                group["lr"] = settings.learning_rate * (1 + np.cos(angle)) / 2
+            rate = settings.learning_rate * (1 + np.cos(angle)) / 2
+            self.optimiser.param_groups[0]["lr"] = rate
             x, y = self._batch(labelled, unlabelled, targets, generator)
             share = shares.beta(settings.mixup_alpha, settings.mixup_alpha) if mixup else 1.0
             losses.append(self._step(x, y, float(share), generator))
-            steps += 1
-            if on_step is not None:
-                on_step(steps)
         self.classifier.eval()
         loss = float(torch.stack(losses).mean())
         state = self.classifier.state_dict().values()
@@ -176,9 +169,11 @@ class _Tuning:
                 f"the loss or a weight is not finite in epoch {done + 1} of {self.run.title} with "
                 f"{settings.n_labels} labels; lower learning_rate"
             )
-        t, rate = float(self.classifier.t.detach()), self.optimiser.param_groups[0]["lr"]
-        parts = (self.dataset.validation, self.dataset.test)
-        found = [a for part in parts for a in (self.accuracy(part) if evaluated else (np.nan,) * 2)]
+        t = float(self.classifier.t.detach())
+        steps = len(batches) + (self.rows[-1][1] if self.rows else 0)
+        found = [np.nan] * 4
+        if evaluated:
+            found = [*self.accuracy(self.dataset.validation), *self.accuracy(self.dataset.test)]
         self.rows.append([done + 1, steps, rate, loss, t, right, *found])
 
     def _supervised(self, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:

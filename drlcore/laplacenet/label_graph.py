@@ -51,7 +51,6 @@ def pseudo_labels(
         DataError: features that are not finite or not (N, d), or labels other than that.
     """
     _check_labels(labelled, labels, len(features), n_classes)  # before the long search
-    _check_alpha(alpha)
     affinity = normalised_affinity(features, neighbours, threads)
     probabilities = spread(affinity, labelled, labels, n_classes, alpha, threads=threads)
     return align(probabilities, labelled, labels).argmax(1).astype(np.int64)
@@ -120,7 +119,8 @@ def spread(
     """
     n = affinity.shape[0]
     _check_labels(labelled, labels, n, n_classes)
-    _check_alpha(alpha)
+    if not 0 < alpha < 1:
+        raise ParameterError(f"alpha = {alpha}; allowed: above 0, below 1")
     system = (sp.eye_array(n) - alpha * affinity).tocsr()
     y = _clamped(np.zeros((n, n_classes)), labelled, labels)
 
@@ -182,11 +182,6 @@ def _clamped(probabilities: Array, labelled: Array, labels: Array) -> Array:
     probabilities[labelled] = 0
     probabilities[labelled, labels] = 1
     return probabilities
-
-
-def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha < 1:
-        raise ParameterError(f"alpha = {alpha}; allowed: above 0, below 1")
 
 
 def _check_labels(labelled: Array, labels: Array, n: int, n_classes: int) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 QUIET = 1e-10  # variance scale of a branch's last layer: it starts as good as zero
+BLOCKS = 2  # ResBlocks a level on the way down; one more on the way up
 
 Resample = Literal["none", "down", "up"]
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
@@ -54,9 +55,9 @@ class ResBlock(nn.Module):
         self.skip = conv(inputs, outputs, 1) if changed else nn.Identity()
 
     def forward(
-        self, h: Tensor, condition: Tensor | None = None, size: torch.Size | None = None
+        self, h: Tensor, condition: Tensor | None = None, size: tuple[int, ...] | None = None
     ) -> Tensor:
-        """``size`` is (H', W') when doubling, by default (2H, 2W)."""
+        """``size`` is (H', W') when doubling."""
         branch = self.conv1(self._resized(F.silu(self.norm1(h)), size))
         if self.bias is not None:
             assert condition is not None
@@ -64,12 +65,11 @@ class ResBlock(nn.Module):
         branch = self.conv2(self.dropout(F.silu(self.norm2(branch))))
         return (self.skip(self._resized(h, size)) + branch) / math.sqrt(2)
 
-    def _resized(self, h: Tensor, size: torch.Size | None) -> Tensor:
+    def _resized(self, h: Tensor, size: tuple[int, ...] | None) -> Tensor:
         if self.resample == "down":
             return F.avg_pool2d(h, 2, ceil_mode=True)
         if self.resample == "up":
-            target = (2 * h.shape[-2], 2 * h.shape[-1]) if size is None else tuple(size)
-            return F.interpolate(h, size=target, mode="nearest")
+            return F.interpolate(h, size)
         return h
 
 
@@ -92,11 +92,11 @@ class Attention(nn.Module):
 class Middle(nn.Module):
     """ResBlock, attention, ResBlock: the lowest resolution."""
 
-    def __init__(self, channels: int, condition: int, dropout: float = 0.1) -> None:
+    def __init__(self, channels: int, condition: int) -> None:
         super().__init__()
-        self.first = ResBlock(channels, channels, condition, dropout=dropout)
+        self.first = ResBlock(channels, channels, condition)
         self.attention = Attention(channels)
-        self.second = ResBlock(channels, channels, condition, dropout=dropout)
+        self.second = ResBlock(channels, channels, condition)
 
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
         return self.second(self.attention(self.first(h, condition)), condition)
@@ -107,7 +107,7 @@ class PyramidDown(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.conv = conv(inputs, outputs, stride=2, padding=0)
+        self.conv = _initialised(nn.Conv2d(inputs, outputs, 3, stride=2))
 
     def forward(self, image: Tensor, h: Tensor) -> Tensor:
         height, width = image.shape[-2:]
@@ -123,12 +123,10 @@ class Trunk(nn.Module):
         condition: width of the conditioning vector every ResBlock reads.
         width: channels of the first level.
         multipliers: channels of each level, in units of ``width``.
-        blocks: ResBlocks a level on the way down; one more on the way up.
         attend_at: heights at which every level has attention.
         pyramid: whether the image is also fed in at every resolution (``progressive_input``
             ``residual`` of NCSN++).
         extra: channels joined to the lowest map between ``down`` and ``middle``.
-        dropout: rate in the ResBlocks.
     """
 
     def __init__(
@@ -137,29 +135,26 @@ class Trunk(nn.Module):
         condition: int,
         width: int,
         multipliers: tuple[int, ...],
-        blocks: int,
         attend_at: tuple[int, ...] = (),
         pyramid: bool = False,
         extra: int = 0,
-        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         colours, height, _ = shape
         channels = [width * m for m in multipliers]
         attends = [math.ceil(height / 2**i) in attend_at for i in range(len(channels))]
-        self.lowest = lowest_size(shape, len(channels))
 
         def block(inputs: int, outputs: int, resample: Resample = "none") -> ResBlock:
-            return ResBlock(inputs, outputs, condition, resample, dropout)
+            return ResBlock(inputs, outputs, condition, resample)
 
         self.enter = conv(colours, width)
         self.levels_down, self.shrink = nn.ModuleList(), nn.ModuleList()
         self.pyramid = nn.ModuleList()
         skips, h, image = [width], width, colours
         for i, (c, attend) in enumerate(zip(channels, attends, strict=True)):
-            level = [block(h if j == 0 else c, c) for j in range(blocks)]
+            level = [block(h if j == 0 else c, c) for j in range(BLOCKS)]
             self.levels_down.append(_Level(level, attend))
-            skips += [c] * blocks
+            skips += [c] * BLOCKS
             h = c
             if i + 1 < len(channels):
                 self.shrink.append(block(c, c, "down"))
@@ -169,12 +164,12 @@ class Trunk(nn.Module):
                     image = c
 
         h += extra
-        self.middle = Middle(h, condition, dropout)
+        self.middle = Middle(h, condition)
 
         self.levels_up, self.grow = nn.ModuleList(), nn.ModuleList()
         for i, (c, attend) in enumerate(zip(reversed(channels), reversed(attends), strict=True)):
             level = []
-            for _ in range(blocks + 1):
+            for _ in range(BLOCKS + 1):
                 level.append(block(h + skips.pop(), c))
                 h = c
             self.levels_up.append(_Level(level, attend, once=True))
@@ -240,18 +235,9 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(min(channels // 4, 32), channels, eps=1e-6)
 
 
-def conv(
-    inputs: int,
-    outputs: int,
-    kernel: int = 3,
-    scale: float = 1.0,
-    stride: int = 1,
-    padding: int | None = None,
-) -> nn.Conv2d:
+def conv(inputs: int, outputs: int, kernel: int = 3, scale: float = 1.0) -> nn.Conv2d:
     """Convolution with uniform weights of variance scale / fan_avg and no initial bias."""
-    pad = kernel // 2 if padding is None else padding
-    layer = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=pad)
-    return _initialised(layer, scale)
+    return _initialised(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), scale)
 
 
 def linear(inputs: int, outputs: int) -> nn.Linear:

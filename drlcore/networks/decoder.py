@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drlcore.networks.blocks import ResBlock, conv, group_norm, lowest_size
+from drlcore.networks.blocks import ResBlock, conv, group_norm, lowest_size, mlp
 
 
 class MLPDecoder(nn.Module):
@@ -25,13 +24,7 @@ class MLPDecoder(nn.Module):
     def __init__(self, shape: tuple[int, ...], latent_dim: int, width: int = 256) -> None:
         super().__init__()
         self.shape = shape
-        self.layers = nn.Sequential(
-            nn.Linear(latent_dim, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, math.prod(shape)),
-        )
+        self.layers = mlp([latent_dim, width, width, math.prod(shape)], layer=nn.Linear)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z).view(-1, *self.shape)
@@ -53,7 +46,7 @@ class ConvDecoder(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], latent_dim: int, width: int = 32) -> None:
         super().__init__()
-        self.sizes = [torch.Size(lowest_size(shape, levels)) for levels in (3, 2, 1)]
+        self.sizes = [lowest_size(shape, levels) for levels in (3, 2, 1)]
         self.channels = 2 * width
         self.enter = nn.Linear(latent_dim, self.channels * math.prod(self.sizes[0]))
         self.blocks = nn.ModuleList(

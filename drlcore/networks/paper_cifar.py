@@ -12,12 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drlcore.encoder import ENCODERS, CodeHead, Encoder
-from drlcore.networks.blocks import (
-    Trunk,
-    linear,
-    lowest_size,
-    mlp,
-)
+from drlcore.networks.blocks import Trunk, linear, lowest_size, mlp
 from drlcore.score_network import SCORE_NETWORKS, ScoreNetwork
 
 
@@ -33,10 +28,8 @@ class NCSNppSmall(ScoreNetwork):
         shape: (C, H, W) of an image.
         latent_dim: size of z; 0 for none, which drops both ways in.
         embedding_dim: width of the time embedding.
-        width: channels of the first level.
-        multipliers: channels of each level in ``width``s; None for the paper's, (1, 2, 2, 2)
-            for 32x32 and (1, 2, 2) for other sizes.
-        dropout: rate in the ResBlocks.
+        width: channels of the first level; those of the others are (2, 2, 2) times as many for
+            32x32 and (2, 2) for other sizes.
 
     Shape: x (B, C, H, W), embedding (B, embedding_dim), z (B, latent_dim) -> (B, C, H, W).
     """
@@ -44,17 +37,10 @@ class NCSNppSmall(ScoreNetwork):
     revision = 1  # initial scale of the two ways z comes in
 
     def __init__(
-        self,
-        shape: tuple[int, ...],
-        latent_dim: int,
-        embedding_dim: int,
-        width: int = 16,
-        multipliers: tuple[int, ...] | None = None,
-        dropout: float = 0.1,
+        self, shape: tuple[int, ...], latent_dim: int, embedding_dim: int, width: int = 16
     ) -> None:
         super().__init__()
-        if multipliers is None:
-            multipliers = (1, 2, 2, 2) if shape[1:] == (32, 32) else (1, 2, 2)
+        multipliers = (1, 2, 2, 2) if shape[1:] == (32, 32) else (1, 2, 2)
         condition = 4 * width
         self.time = mlp([embedding_dim, condition, condition])
         self.code = nn.Linear(latent_dim, condition) if latent_dim else None
@@ -66,15 +52,7 @@ class NCSNppSmall(ScoreNetwork):
             widths = [condition, hidden, hidden, hidden * breadth]
             self.bottleneck = mlp(widths, last=True, layer=nn.Linear)
         self.trunk = Trunk(
-            shape,
-            condition,
-            width,
-            multipliers,
-            blocks=2,
-            attend_at=(16,),
-            pyramid=True,
-            extra=channels,
-            dropout=dropout,
+            shape, condition, width, multipliers, attend_at=(16,), pyramid=True, extra=channels
         )
 
     def forward(self, x: Tensor, embedding: Tensor, z: Tensor) -> Tensor:
@@ -104,10 +82,6 @@ class WideResNetEncoder(Encoder):
         probabilistic: VDRL's Gaussian head instead of a point.
         embedding_dim: width of the time embedding for E(x0, t); None for E(x0).
         widen: channels of the three groups in units of (16, 32, 64).
-        last_bn_momentum: weight of the new batch in the last norm's running statistics. The
-            published 0.9 looks like a decay of 0.9 written in PyTorch's opposite convention: the
-            statistics are almost those of the last batch alone, so codes in evaluation mode
-            depend on which batch that was. PyTorch's usual value is 0.1.
     """
 
     large, batch_norm = True, True
@@ -120,7 +94,6 @@ class WideResNetEncoder(Encoder):
         probabilistic: bool = False,
         embedding_dim: int | None = None,
         widen: int = 2,
-        last_bn_momentum: float = 0.9,
     ) -> None:
         super().__init__()
         condition = 0 if embedding_dim is None else 64
@@ -134,7 +107,10 @@ class WideResNetEncoder(Encoder):
                 blocks.append(_WideBlock(previous, width, stride, condition))
                 previous = width
         self.blocks = nn.ModuleList(blocks)
-        self.norm = nn.BatchNorm2d(previous, momentum=last_bn_momentum)
+        # As published. It looks like a decay of 0.9 written in PyTorch's opposite convention, whose
+        # usual value is 0.1: the running statistics are almost those of the last batch alone, so
+        # codes in evaluation mode depend on which batch that was.
+        self.norm = nn.BatchNorm2d(previous, momentum=0.9)
         self.n_features = previous
         bare = latent_dim == previous and not probabilistic
         self.head = None if bare else CodeHead(previous, latent_dim, probabilistic)

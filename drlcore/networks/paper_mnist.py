@@ -13,15 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from drlcore.encoder import ENCODERS, CodeHead, Encoder
-from drlcore.networks.blocks import (
-    Attention,
-    Middle,
-    ResBlock,
-    Trunk,
-    conv,
-    lowest_size,
-    mlp,
-)
+from drlcore.networks.blocks import Attention, Middle, ResBlock, Trunk, conv, lowest_size, mlp
 from drlcore.score_network import SCORE_NETWORKS, ScoreNetwork
 
 
@@ -39,7 +31,6 @@ class MNISTScoreNetwork(ScoreNetwork):
         latent_dim: size of z; 0 for none, which drops both ways in.
         embedding_dim: width of the time embedding.
         width: channels of the first level.
-        dropout: rate in the ResBlocks.
 
     Shape: x (B, C, H, W), embedding (B, embedding_dim), z (B, latent_dim) -> (B, C, H, W).
     """
@@ -47,12 +38,7 @@ class MNISTScoreNetwork(ScoreNetwork):
     revision = 1  # flax's start of what touches z
 
     def __init__(
-        self,
-        shape: tuple[int, ...],
-        latent_dim: int,
-        embedding_dim: int,
-        width: int = 32,
-        dropout: float = 0.1,
+        self, shape: tuple[int, ...], latent_dim: int, embedding_dim: int, width: int = 32
     ) -> None:
         super().__init__()
         condition = 4 * width
@@ -61,9 +47,9 @@ class MNISTScoreNetwork(ScoreNetwork):
         if latent_dim:
             first = width if latent_dim < width else 2 * width
             self.code = mlp([latent_dim, first, 2 * width, 2 * width, condition], layer=_dense)
-            self.code_middle = Middle(2 * width, condition, dropout)
+            self.code_middle = Middle(2 * width, condition)
         total = condition * (2 if latent_dim else 1)
-        self.trunk = Trunk(shape, total, width, (1, 2), blocks=2, dropout=dropout)
+        self.trunk = Trunk(shape, total, width, (1, 2))
 
     def forward(self, x: Tensor, embedding: Tensor, z: Tensor) -> Tensor:
         condition = self.time(embedding)
@@ -90,7 +76,6 @@ class MNISTEncoder(Encoder):
         probabilistic: VDRL's Gaussian head instead of a point.
         embedding_dim: width of the time embedding for E(x0, t); None for E(x0).
         width: channels of the first level.
-        dropout: rate in the ResBlocks.
     """
 
     large = True
@@ -103,7 +88,6 @@ class MNISTEncoder(Encoder):
         probabilistic: bool = False,
         embedding_dim: int | None = None,
         width: int = 32,
-        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         condition = 0 if embedding_dim is None else 4 * width
@@ -111,12 +95,12 @@ class MNISTEncoder(Encoder):
         self.enter = conv(shape[0], width)
         self.blocks = nn.ModuleList(
             [
-                ResBlock(width, width, condition, dropout=dropout),
-                ResBlock(width, width, condition, dropout=dropout),
-                ResBlock(width, width, condition, "down", dropout),
-                ResBlock(width, 2 * width, condition, dropout=dropout),
-                ResBlock(2 * width, 2 * width, condition, dropout=dropout),
-                ResBlock(2 * width, width, condition, dropout=dropout),
+                ResBlock(width, width, condition),
+                ResBlock(width, width, condition),
+                ResBlock(width, width, condition, "down"),
+                ResBlock(width, 2 * width, condition),
+                ResBlock(2 * width, 2 * width, condition),
+                ResBlock(2 * width, width, condition),
             ]
         )
         self.attention = Attention(width)

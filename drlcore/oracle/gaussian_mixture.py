@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -167,36 +166,33 @@ class Prop1:
 
 
 def prop1_terms(
-    mixture: GaussianMixture,
-    sde: SDE,
+    law: NoisedMixture,
     t: float,
     n: int,
     generator: torch.Generator,
     score: ModelFunction | None = None,
-    labels: Tensor | None = None,
 ) -> Prop1:
     """Monte-Carlo estimates of the terms of Prop. 1 (DRL Prop. 1).
 
-    ``esm`` is explicit score matching, ``dsm`` denoising score matching (DRL Sec. 2.1). With
-    ``labels`` the score is told z = the factor's value, and p_t is p_t(. | z): Prop. 1 then holds
-    for each z (conditional score matching), and the constant is the floor given z. With the
-    unconditional score and ``labels``, esm is what knowing the factor is worth.
+    ``esm`` is explicit score matching, ``dsm`` denoising score matching (DRL Sec. 2.1). Where
+    ``law`` has labels the score is told z = the factor's value, and p_t is p_t(. | z): then Prop. 1
+    holds for each z (conditional score matching), and the constant is the floor given z. With the
+    unconditional score and labels, esm is what knowing the factor is worth.
 
     Args:
         t: the time, in [t_min, t_max].
         n: number of draws, >= 2.
         score: the s to judge, called as ``score(xt, t, z)``; z is (n,) or None. None: the optimal
             score, for which esm = 0 and dsm = constant.
-        labels: each component's value of the factor (K,); None if z tells nothing.
 
     Raises:
-        ParameterError: n < 2, or labels that do not fit.
+        ParameterError: n < 2.
     """
-    x0, xt, times, z = _draw(mixture, sde, t, n, generator, labels)
-    kernel = sde.kernel_score(x0, xt, times)
-    optimal = mixture.noised(sde, labels).score(xt, times, z)
+    x0, xt, times, z = _draw(law, t, n, generator)
+    kernel = law.sde.kernel_score(x0, xt, times)
+    optimal = law.score(xt, times, z)
     s = optimal if score is None else score(xt, times, z)
-    weight = float(sde.std(times[0])) ** 2
+    weight = float(law.sde.std(times[0])) ** 2
     dsm = weight * ((s - kernel) ** 2).mean(dim=1)
     constant = weight * ((kernel - optimal) ** 2).mean(dim=1)
     esm = weight * ((s - optimal) ** 2).mean(dim=1)
@@ -204,51 +200,33 @@ def prop1_terms(
     return Prop1(*(_estimate(term) for term in terms))
 
 
-def floor(
-    mixture: GaussianMixture,
-    sde: SDE,
-    t: float,
-    n: int,
-    generator: torch.Generator,
-    labels: Tensor | Literal["x0"] | None = None,
-) -> Estimate:
-    """The lowest loss J^DRL that any score can reach at time t (DRL Prop. 1).
+def floor(law: NoisedMixture, t: float, n: int, generator: torch.Generator) -> Estimate:
+    """The lowest loss J^DRL that any score reaches at t, told the labels of ``law`` (DRL Prop. 1).
 
     E |x0 - E[x0 | xt, z]|^2 / sigma^2, mean over data dimensions: the constant of ``prop1_terms``.
     The expectation over x0 given xt is taken in closed form, which lowers the standard error.
 
     Args:
         t, n: as for ``prop1_terms``.
-        labels: what z tells: None nothing; (K,) a factor; ``"x0"`` everything, with floor 0.
 
     Raises:
         ParameterError: as ``prop1_terms``.
     """
-    if isinstance(labels, str):
-        if labels != "x0":
-            raise ParameterError(f"labels = {labels!r}: must be a tensor, 'x0' or None")
-        return Estimate(0.0, 0.0)
-    _, xt, times, z = _draw(mixture, sde, t, n, generator, labels)
-    variance = mixture.noised(sde, labels).posterior_variance(xt, times, z)
-    return _estimate(variance / float(sde.sigma(times[0])) ** 2)
+    _, xt, times, z = _draw(law, t, n, generator)
+    return _estimate(law.posterior_variance(xt, times, z) / float(law.sde.sigma(times[0])) ** 2)
 
 
 def _draw(
-    mixture: GaussianMixture,
-    sde: SDE,
-    t: float,
-    n: int,
-    generator: torch.Generator,
-    labels: Tensor | None,
+    law: NoisedMixture, t: float, n: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """x0, xt, times and z of ``n`` draws at time t."""
     if n < 2:
         raise ParameterError(f"n = {n!r}: a standard error takes at least 2 draws")
-    x0, component = mixture.sample(n, generator)
+    x0, component = law.mixture.sample(n, generator)
     times = torch.full((n,), t, dtype=torch.float64)
     noise = torch.randn(x0.shape, generator=generator, dtype=torch.float64)
-    z = None if labels is None else labels[component]
-    return x0, sde.perturb(x0, times, noise), times, z
+    z = None if law.labels is None else law.labels[component]
+    return x0, law.sde.perturb(x0, times, noise), times, z
 
 
 def _estimate(draws: Tensor) -> Estimate:

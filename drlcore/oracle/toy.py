@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -45,13 +44,12 @@ TOY = GaussianMixture(_means(), std=0.01)
 _SHUFFLED = GaussianMixture(TOY.means.repeat(3, 1), TOY.std)
 _SHUFFLED_LABELS = torch.arange(3).repeat_interleave(len(_DIGITS))
 
-TOLD: dict[str, tuple[GaussianMixture, Tensor | Literal["x0"] | None]] = {
+TOLD: dict[str, tuple[GaussianMixture, Tensor | None]] = {
     "nothing": (TOY, None),
     **{name: (TOY, labels) for name, labels in FACTORS.items()},
     "shuffled": (_SHUFFLED, _SHUFFLED_LABELS),
-    "x0": (TOY, "x0"),
 }
-"""What z may tell: the law and its labels, as ``floor`` takes them.
+"""What z may tell: the law and its labels.
 
 ``shuffled`` is the control: a factor whose values are permuted among the draws. Every component is
 there once under each value, so the law of x0 is the toy set's and z tells nothing of it, while the
@@ -73,16 +71,12 @@ def floors(sigma_grid: Sequence[float], sde: SDE, n: int, seed: int) -> pd.DataF
         n: Monte-Carlo draws per level, >= 2. All levels and columns share ``seed``.
     """
     times = _times(sigma_grid, sde)
-    return pd.DataFrame(
-        {
-            name: [
-                floor(law, sde, t, n, torch.Generator().manual_seed(seed), labels).mean
-                for t in times
-            ]
-            for name, (law, labels) in TOLD.items()
-        },
-        index=list(sigma_grid),
-    )
+    found = {}
+    for name, (law, labels) in TOLD.items():
+        noised = law.noised(sde, labels)
+        draws = (floor(noised, t, n, torch.Generator().manual_seed(seed)) for t in times)
+        found[name] = [estimate.mean for estimate in draws]
+    return pd.DataFrame(found, index=list(sigma_grid))
 
 
 def factor_gain(
@@ -110,10 +104,8 @@ def factor_gain(
     for sigma, t in zip(sigma_grid, _times(sigma_grid, sde), strict=True):
         for name in factors:
             law, labels = TOLD[name]
-            assert isinstance(labels, Tensor), f"{name!r} is no factor"
             generator = torch.Generator().manual_seed(seed)
-            score = TOY.noised(sde).score
-            gain = prop1_terms(law, sde, t, n, generator, score=score, labels=labels).esm
+            gain = prop1_terms(law.noised(sde, labels), t, n, generator, TOY.noised(sde).score).esm
             rows.append((float(sigma), name, gain.mean, gain.standard_error))
     return pd.DataFrame(rows, columns=["sigma", "factor", "gain", "standard_error"])
 

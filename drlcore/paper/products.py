@@ -228,7 +228,7 @@ def _probed(
     everything = {
         **settings,
         "protocol": protocol.model_dump(mode="json"),
-        "training": protocols.DEFAULT.updated(epochs=protocol.epochs).model_dump(mode="json"),
+        "training": neural.DEFAULT.updated(epochs=protocol.epochs).model_dump(mode="json"),
         "whitening_floor": neural.WHITENING_FLOOR,
     }
     return Product(run, kind, ".csv", partial(probe, protocol=protocol), everything)

@@ -16,7 +16,7 @@ from drlcore.model import EncoderModel, encode, with_score_network
 from drlcore.paper.sheets import Arrays
 from drlcore.parameters import Parameters
 from drlcore.probes.mutual_information import mutual_information_over_time
-from drlcore.probes.neural import ProbeTraining
+from drlcore.probes.neural import DEFAULT, ProbeTraining
 from drlcore.probes.over_time import few_shot, probe_times
 from drlcore.probes.static import METRIC_COLUMNS, probe
 from drlcore.probes.trajectory import codes_over_time, time_grid, trajectories
@@ -25,7 +25,6 @@ from drlcore.probes.whole_trajectory import ablate_times, attention_over_time, p
 from drlcore.training.run import RunParameters
 
 CURVE_IMAGES = 1000
-DEFAULT = ProbeTraining()
 
 
 class Protocol(Parameters):

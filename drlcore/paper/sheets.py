@@ -131,11 +131,7 @@ def codes_of_test(run: RunParameters, model: EncoderModel) -> Arrays:
 
 
 def _draw(
-    run: RunParameters,
-    model: EncoderModel,
-    z: Tensor,
-    steps: int,
-    start: Start | None = None,
+    run: RunParameters, model: EncoderModel, z: Tensor, steps: int, start: Start | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probability-flow ODE samples of the codes ``z``, uint8, and the NFE."""
     diffusion = with_score_network(model)
@@ -156,6 +152,5 @@ def _to_uint8(x: Tensor) -> np.ndarray:
 
 def _one_of_each(dataset: Dataset, n: int) -> Tensor:
     """The first test image of each of the first ``n`` classes that the test images have."""
-    classes = dataset.test.y.unique()[:n]
-    first = [int((dataset.test.y == c).nonzero()[0]) for c in classes]
-    return dataset.test.x[first]
+    _, first = np.unique(dataset.test.y.numpy(), return_index=True)
+    return dataset.test.x[first[:n]]

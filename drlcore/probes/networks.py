@@ -79,7 +79,9 @@ class TransformerProbe(nn.Module):
 
     def _read(self, z: Tensor, visible: Tensor, need_weights: bool) -> tuple[Tensor, Tensor]:
         """The token after the last pass, (B, width), and its weights, (B, T), or zeros."""
-        h, hidden = self._embedded(z, visible)
+        h = self.embed(z) + _positions(z.shape[1], self.width).to(z)
+        h = torch.cat([h, self.token.expand(len(z), 1, -1)], dim=1)
+        hidden = torch.cat([~visible, visible.new_zeros(1)]).expand(len(z), -1)
         total = z.new_zeros(len(z), z.shape[1])
         for i in range(self.iterations):
             asking = h[:, -1:] if i + 1 == self.iterations else h  # the token is all that is read
@@ -88,19 +90,9 @@ class TransformerProbe(nn.Module):
             )
             if need_weights:
                 total += weights[:, -1, :-1]
-            h = self._block(asking, mixed)
+            h = self.norms[0](asking + self.dropout(mixed))
+            h = self.norms[1](h + self.dropout(self.forward_layers(h)))
         return h[:, -1], total / self.iterations
-
-    def _embedded(self, z: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes and token, (B, T + 1, width), and which keys are hidden, (B, T + 1)."""
-        h = self.embed(z) + _positions(z.shape[1], self.width).to(z)
-        h = torch.cat([h, self.token.expand(len(z), 1, -1)], dim=1)
-        hidden = torch.cat([~visible, visible.new_zeros(1)]).expand(len(z), -1)
-        return h, hidden
-
-    def _block(self, h: Tensor, mixed: Tensor) -> Tensor:
-        h = self.norms[0](h + self.dropout(mixed))
-        return self.norms[1](h + self.dropout(self.forward_layers(h)))
 
 
 def _positions(n: int, width: int) -> Tensor:

@@ -8,9 +8,10 @@ near convergence. Preset ``paper`` has the numbers of their code instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,12 +25,11 @@ from drlcore.probes.networks import GRUProbe, MLPProbe, TransformerProbe
 from drlcore.probes.trajectory import CodeSplit, Trajectories
 
 ProbeName = Literal["mlp", "gru", "transformer"]
-NETWORKS: dict[ProbeName, type[MLPProbe] | type[GRUProbe] | type[TransformerProbe]] = {
+NETWORKS: dict[ProbeName, type[nn.Module]] = {
     "mlp": MLPProbe,
     "gru": GRUProbe,
     "transformer": TransformerProbe,
 }
-
 
 WHITENING_FLOOR = 1e-6
 """Variance over the largest, below which a direction of the codes is not blown up further."""
@@ -69,49 +69,7 @@ class ProbeTraining(Parameters):
     clip_norm: float | None = Field(default=1.0, gt=0)
 
 
-class SeedProbe:
-    """A probe trained from one seed at one learning rate.
-
-    Attributes:
-        visible: which times it sees, shape (T,), bool.
-        validation_accuracy: of the kept epoch.
-        epoch: the kept one, counted from 1.
-    """
-
-    def __init__(self, network: nn.Module, mean: Tensor, axes: Tensor, visible: Tensor) -> None:
-        self.network, self._mean, self._axes, self.visible = network, mean, axes, visible
-        self.validation_accuracy, self.epoch = -1.0, 0
-
-    @torch.no_grad()
-    def accuracy(self, part: CodeSplit) -> float:
-        """See ``FittedProbe``."""
-        return _accuracy(self.network, self._inputs(part.z), torch.as_tensor(part.y), self.visible)
-
-    @torch.no_grad()
-    def attention(self, part: CodeSplit) -> Array:
-        """See ``FittedProbe``."""
-        if not isinstance(self.network, TransformerProbe):
-            raise ParameterError("attention: only the transformer probe has it")
-        self.network.eval()
-        batches = self._inputs(part.z).split(2000)
-        total = sum(self.network.attention(batch, self.visible).sum(0) for batch in batches)
-        return (torch.as_tensor(total) / part.z.shape[1]).numpy()
-
-    @torch.no_grad()
-    def importance(self, part: CodeSplit, seed: int = 0) -> Array:
-        """See ``FittedProbe``."""
-        z, y = self._inputs(part.z), torch.as_tensor(part.y)
-        order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
-        whole = _accuracy(self.network, z, y, self.visible)
-        lost = []
-        for i in range(z.shape[1]):
-            permuted = z.clone()
-            permuted[:, i] = z[order, i]
-            lost.append(whole - _accuracy(self.network, permuted, y, self.visible))
-        return np.array(lost)
-
-    def _inputs(self, z: Array) -> Tensor:
-        return (torch.tensor(z, dtype=torch.float32).transpose(0, 1) - self._mean) @ self._axes
+DEFAULT = ProbeTraining()
 
 
 @dataclass(frozen=True)
@@ -120,21 +78,23 @@ class FittedProbe:
 
     Attributes:
         learning_rate: the kept one.
-        members: the probe of each seed at that rate.
+        validation_accuracy: what it was chosen by: each seed's at its best epoch.
+        networks: those of all seeds at that rate, as they were after that epoch.
+        inputs: what they read of codes (T, N, latent_dim), shape (N, T, latent_dim).
+        visible: which times they see, shape (T,), bool.
     """
 
     learning_rate: float
-    members: tuple[SeedProbe, ...]
-
-    @property
-    def validation_accuracy(self) -> float:
-        """What the rate was chosen by: each seed's at its best epoch."""
-        return float(np.mean([member.validation_accuracy for member in self.members]))
+    validation_accuracy: float
+    networks: tuple[nn.Module, ...]
+    inputs: Callable[[Array], Tensor]
+    visible: Tensor
 
     def accuracy(self, part: CodeSplit) -> float:
         """Share of ``part`` whose class is found."""
-        return float(np.mean([member.accuracy(part) for member in self.members]))
+        return float(self._accuracies(self.inputs(part.z), part.y).mean())
 
+    @torch.no_grad()
     def attention(self, part: CodeSplit) -> Array:
         """Weight that the transformer's query token gives each time, shape (T,), mean over codes.
 
@@ -145,22 +105,39 @@ class FittedProbe:
         Raises:
             ParameterError: the probe is not a transformer.
         """
-        return np.mean([member.attention(part) for member in self.members], axis=0)
+        z, weights = self.inputs(part.z), []
+        for network in self.networks:
+            if not isinstance(network, TransformerProbe):
+                raise ParameterError("attention: only the transformer probe has it")
+            total = sum(network.attention(batch, self.visible).sum(0) for batch in z.split(2000))
+            weights.append(torch.as_tensor(total).numpy() / len(z))
+        return np.mean(weights, axis=0)
 
-    def importance(self, part: CodeSplit, seed: int = 0) -> Array:
+    def importance(self, part: CodeSplit) -> Array:
         """Accuracy lost when the codes of one time are permuted among images, shape (T,).
 
         Permutation importance (Breiman 2001), for any probe. A time whose content other times
         repeat can have none.
         """
-        return np.mean([member.importance(part, seed) for member in self.members], axis=0)
+        z = self.inputs(part.z)
+        order = torch.randperm(len(z), generator=torch.Generator().manual_seed(0))
+        whole, lost = self._accuracies(z, part.y), []
+        for i in range(z.shape[1]):
+            permuted = z.clone()
+            permuted[:, i] = z[order, i]
+            lost.append((whole - self._accuracies(permuted, part.y)).mean())
+        return np.array(lost)
+
+    def _accuracies(self, z: Tensor, y: Array) -> Array:
+        truth = torch.as_tensor(y)
+        return np.array([_accuracy(each, z, truth, self.visible) for each in self.networks])
 
 
 def fit_probe(
     codes: Trajectories,
     name: ProbeName,
     seed: int,
-    settings: ProbeTraining | None = None,
+    settings: ProbeTraining = DEFAULT,
     times: Sequence[int] | None = None,
 ) -> FittedProbe:
     """Train a probe on frozen codes (DRL ICML, downstream).
@@ -183,11 +160,10 @@ def fit_probe(
     Raises:
         ParameterError: an unknown probe, or times that are not there.
     """
-    settings = settings or ProbeTraining()
-    n_times, n, latent_dim = codes.train.z.shape
+    n_times, _, latent_dim = codes.train.z.shape
     seen = sorted(set(range(n_times) if times is None else times))
-    if name not in get_args(ProbeName):
-        raise ParameterError(f"probe {name!r}; allowed: {', '.join(get_args(ProbeName))}")
+    if name not in NETWORKS:
+        raise ParameterError(f"probe {name!r}; allowed: {', '.join(NETWORKS)}")
     if not seen or not set(seen) <= set(range(n_times)) or (name == "mlp" and len(seen) != 1):
         raise ParameterError(
             f"times = {times}: probe {name!r} takes indices from 0 to {n_times - 1}, "
@@ -198,24 +174,30 @@ def fit_probe(
     mean, axes = torch.zeros(latent_dim), torch.eye(latent_dim)
     if settings.whitened:
         mean, axes = _whitening(codes.train.z[seen])
-    options: dict[str, int] = {} if settings.width is None else {"width": settings.width}
+
+    def inputs(z: Array) -> Tensor:
+        return (torch.tensor(z, dtype=torch.float32).transpose(0, 1) - mean) @ axes
+
+    train, validation = (
+        (inputs(part.z), torch.as_tensor(part.y, dtype=torch.int64))
+        for part in (codes.train, codes.validation)
+    )
+    options = {} if settings.width is None else {"width": settings.width}
     if name == "transformer":
         options["iterations"] = settings.iterations
 
-    def trained(rate: float, seed: int) -> SeedProbe:
+    def trained(rate: float, seed: int) -> tuple[nn.Module, float]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = NETWORKS[name](latent_dim, codes.n_classes, settings.dropout, **options)
-            probe = SeedProbe(network, mean, axes, visible)
-            _train(probe, codes, seed, rate, settings)
-        return probe
+            return _train(network, visible, train, validation, seed, rate, settings)
 
-    seeds = [seed + 1000 * i for i in range(settings.seeds)]
-    fitted = [
-        FittedProbe(rate, tuple(trained(rate, each) for each in seeds))
-        for rate in settings.learning_rates
-    ]
-    return max(fitted, key=lambda probe: probe.validation_accuracy)
+    def fitted(rate: float) -> FittedProbe:
+        members = [trained(rate, seed + 1000 * i) for i in range(settings.seeds)]
+        networks, accuracies = zip(*members, strict=True)
+        return FittedProbe(rate, float(np.mean(accuracies)), networks, inputs, visible)
+
+    return max(map(fitted, settings.learning_rates), key=lambda probe: probe.validation_accuracy)
 
 
 def _whitening(z: Array) -> tuple[Tensor, Tensor]:
@@ -228,12 +210,16 @@ def _whitening(z: Array) -> tuple[Tensor, Tensor]:
 
 
 def _train(
-    probe: SeedProbe, codes: Trajectories, seed: int, rate: float, settings: ProbeTraining
-) -> None:
-    """Train ``probe.network``; leave the epoch that is best on validation in it."""
-    network, visible = probe.network, probe.visible
-    z, y = probe._inputs(codes.train.z), torch.as_tensor(codes.train.y, dtype=torch.int64)
-    asked, truth = probe._inputs(codes.validation.z), torch.as_tensor(codes.validation.y)
+    network: nn.Module,
+    visible: Tensor,
+    train: tuple[Tensor, Tensor],
+    validation: tuple[Tensor, Tensor],
+    seed: int,
+    rate: float,
+    settings: ProbeTraining,
+) -> tuple[nn.Module, float]:
+    """``network`` as it was after the epoch that is best on validation, and its accuracy there."""
+    z, y = train
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(
         network.parameters(), lr=rate, weight_decay=settings.weight_decay, fused=True
@@ -244,8 +230,8 @@ def _train(
     schedule = torch.optim.lr_scheduler.LinearLR(
         optimiser, 1.0, end, total_iters=settings.epochs * batches
     )
-    kept: dict[str, Tensor] = {}
-    for epoch in range(settings.epochs):
+    kept, best = network, -1.0
+    for _ in range(settings.epochs):
         network.train()
         order = torch.randperm(len(y), generator=generator)
         for chosen in order.split(settings.batch_size)[:batches]:
@@ -256,15 +242,13 @@ def _train(
                 nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
             optimiser.step()
             schedule.step()
-        with torch.no_grad():
-            accuracy = _accuracy(network, asked, truth, visible)
-        if accuracy > probe.validation_accuracy:
-            probe.validation_accuracy, probe.epoch = accuracy, epoch + 1
-            kept = {key: value.clone() for key, value in network.state_dict().items()}
-    network.load_state_dict(kept)
-    network.eval().requires_grad_(False)
+        accuracy = _accuracy(network, *validation, visible)
+        if accuracy > best:
+            kept, best = copy.deepcopy(network).requires_grad_(False), accuracy
+    return kept, best
 
 
+@torch.no_grad()
 def _accuracy(network: nn.Module, z: Tensor, y: Tensor, visible: Tensor) -> float:
     network.eval()
     found = torch.cat([network(batch, visible).argmax(1) for batch in z.split(2000)])

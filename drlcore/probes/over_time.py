@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 
 from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
-from drlcore.probes.neural import ProbeTraining, fit_probe
+from drlcore.probes.neural import DEFAULT, ProbeTraining, fit_probe
 from drlcore.probes.static import METRIC_COLUMNS, neighbour_metrics, standardise
 from drlcore.probes.trajectory import CodeSplit, Trajectories
 
@@ -27,8 +27,7 @@ def probe_times(
     codes: Trajectories,
     seed: int,
     neighbours: Sequence[int] = NEIGHBOUR_CHOICES,
-    inverse_penalties: Sequence[float] = INVERSE_PENALTIES,
-    settings: ProbeTraining | None = None,
+    settings: ProbeTraining = DEFAULT,
 ) -> pd.DataFrame:
     """Every probe at each time: columns t, sigma, split, metric, value (DRL ICML, downstream).
 
@@ -41,7 +40,6 @@ def probe_times(
     Args:
         seed: of the MLP.
         neighbours: numbers to choose from, each at least 1.
-        inverse_penalties: logistic regression's C to choose from, > 0.
         settings: of the MLP.
 
     Raises:
@@ -51,14 +49,12 @@ def probe_times(
         raise ParameterError(
             f"neighbours = {tuple(neighbours)}; allowed: 1 to {codes.train.z.shape[1]} codes"
         )
-    if not inverse_penalties or min(inverse_penalties) <= 0:
-        raise ParameterError(f"inverse_penalties = {tuple(inverse_penalties)}; allowed: above 0")
 
     def probe(i: int) -> Metrics:
         mlp = fit_probe(codes, "mlp", seed, settings, [i])
         return {
             **_neighbours(codes, i, neighbours),
-            "linear_accuracy": _linear(codes, i, inverse_penalties),
+            "linear_accuracy": _linear(codes, i),
             "mlp_accuracy": (mlp.validation_accuracy, mlp.accuracy(codes.test)),
         }
 
@@ -92,17 +88,14 @@ def few_shot(codes: Trajectories, n_labels: int, draws: int = 5, seed: int = 0) 
     generator = np.random.default_rng(seed)
     tables = []
     for draw in range(draws):
-        order = np.arange(len(codes.train.y))
-        if draw > 0:
-            order = generator.permutation(order)
-        classes = codes.train.y[order]
-        firsts = [order[classes == c][:per_class] for c in range(codes.n_classes)]
-        chosen = np.concatenate(firsts)
+        n = len(codes.train.y)
+        order = generator.permutation(n) if draw > 0 else np.arange(n)
+        y = codes.train.y[order]
+        chosen = np.concatenate([order[y == c][:per_class] for c in range(codes.n_classes)])
 
         def probe(i: int, chosen: Array = chosen) -> Metrics:
             model = SVC().fit(codes.train.z[i, chosen], codes.train.y[chosen])
-            asked = (codes.validation, codes.test)
-            validation, test = (float(model.score(part.z[i], part.y)) for part in asked)
+            validation, test = (model.score(p.z[i], p.y) for p in (codes.validation, codes.test))
             return {"few_shot_accuracy": (validation, test)}
 
         tables.append(_over_times(codes, probe).assign(n_labels=n_labels, draw=draw))
@@ -116,9 +109,9 @@ def _over_times(codes: Trajectories, probe: Callable[[int], Metrics]) -> pd.Data
     for i, (t, sigma) in enumerate(zip(codes.t, codes.sigma, strict=True)):
         if i == 0 or not codes.static:
             metrics = probe(i)
-        for name, values in metrics.items():
-            for split, value in zip(("validation", "test"), values, strict=True):
-                rows.append((float(t), float(sigma), split, name, value))
+        for name, (validation, test) in metrics.items():
+            rows.append((t, sigma, "validation", name, validation))
+            rows.append((t, sigma, "test", name, test))
     return pd.DataFrame(rows, columns=TIME_COLUMNS)
 
 
@@ -141,12 +134,14 @@ def _neighbours(codes: Trajectories, i: int, candidates: Sequence[int]) -> Metri
     return metrics
 
 
-def _linear(codes: Trajectories, i: int, candidates: Sequence[float]) -> tuple[float, float]:
+def _linear(codes: Trajectories, i: int) -> tuple[float, float]:
     fitted, validation, test = _standardised(codes, i)
-    models = [LogisticRegression(C=c, max_iter=500).fit(fitted, codes.train.y) for c in candidates]
-    scores = [float(model.score(validation, codes.validation.y)) for model in models]
+    models = [
+        LogisticRegression(C=c, max_iter=500).fit(fitted, codes.train.y) for c in INVERSE_PENALTIES
+    ]
+    scores = [model.score(validation, codes.validation.y) for model in models]
     best = int(np.argmax(scores))
-    return scores[best], float(models[best].score(test, codes.test.y))
+    return scores[best], models[best].score(test, codes.test.y)
 
 
 def _standardised(codes: Trajectories, i: int) -> tuple[Array, ...]:

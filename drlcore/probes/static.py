@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.stats import mode
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score, silhouette_score
 from sklearn.neighbors import NearestNeighbors
@@ -70,14 +71,15 @@ def neighbour_metrics(
         truth, measured: of the asked codes, shape (N,).
 
     Returns:
-        ``knn_accuracy`` by majority vote and, for each factor, ``<factor>_accuracy`` by vote if it
-        is whole numbers, else ``<factor>_r2`` of the neighbours' mean.
+        ``knn_accuracy`` by majority vote (of equals the smallest label) and, for each factor,
+        ``<factor>_accuracy`` by vote if it is whole numbers, else ``<factor>_r2`` of the
+        neighbours' mean.
     """
-    metrics = {"knn_accuracy": float(np.mean(_vote(labels[near]) == truth))}
+    metrics = {"knn_accuracy": float(np.mean(mode(labels[near], axis=1).mode == truth))}
     for name, values in factors.items():
         asked = np.asarray(measured[name])
         if np.issubdtype(asked.dtype, np.integer):
-            metrics[f"{name}_accuracy"] = float(np.mean(_vote(values[near]) == asked))
+            metrics[f"{name}_accuracy"] = float(np.mean(mode(values[near], axis=1).mode == asked))
         else:
             metrics[f"{name}_r2"] = float(r2_score(asked, values[near].mean(1)))
     return metrics
@@ -93,9 +95,3 @@ def effective_rank(codes: np.ndarray) -> float:
         return 0.0
     p = singular / singular.sum()
     return float(np.exp(-np.sum(p * np.log(p, where=p > 0, out=np.zeros_like(p)))))
-
-
-def _vote(labels: np.ndarray) -> np.ndarray:
-    """Most frequent label of each row; the smallest among equals."""
-    counts = np.stack([(labels == c).sum(1) for c in range(int(labels.max()) + 1)], axis=1)
-    return counts.argmax(1)

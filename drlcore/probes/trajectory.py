@@ -26,7 +26,7 @@ class CodeSplit:
         factors: arrays of shape (N,) by name; see ``datasets.Split``.
 
     Raises:
-        DataError: on construction, for other shapes or codes that are not finite.
+        DataError: on construction, for codes that are not finite.
     """
 
     z: Array
@@ -34,16 +34,6 @@ class CodeSplit:
     factors: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:  # noqa: D105
-        if self.z.ndim != 3 or 0 in self.z.shape or self.z.dtype.kind != "f":
-            raise DataError(
-                f"codes have shape {self.z.shape} and type {self.z.dtype}; "
-                "allowed: floats (T, N, latent_dim), none of them 0"
-            )
-        if self.y.shape != self.z.shape[1:2] or self.y.dtype.kind not in "iu" or self.y.min() < 0:
-            raise DataError(
-                f"labels have shape {self.y.shape} and type {self.y.dtype}; "
-                f"allowed: {self.z.shape[1]} integers from 0, one for each code"
-            )
         if not np.isfinite(self.z).all():
             raise DataError("codes hold values that are not finite")
 
@@ -60,7 +50,7 @@ class Trajectories:
             single times are then fitted once.
 
     Raises:
-        DataError: on construction, for parts that do not fit together.
+        DataError: on construction, for a class that train lacks.
     """
 
     t: Array
@@ -71,17 +61,7 @@ class Trajectories:
     static: bool = False
 
     def __post_init__(self) -> None:  # noqa: D105
-        if np.shape(self.t) != np.shape(self.sigma) or np.ndim(self.t) != 1:
-            raise DataError(f"{np.shape(self.t)} times, {np.shape(self.sigma)} levels: not (T,)")
-        if (np.diff(self.t) <= 0).any():
-            raise DataError(f"times must ascend: {np.asarray(self.t).tolist()}")
-        for name in ("train", "validation", "test"):
-            part: CodeSplit = getattr(self, name)
-            wanted = (len(self.t), self.train.z.shape[2])
-            if (part.z.shape[0], part.z.shape[2]) != wanted:
-                raise DataError(
-                    f"{name} codes have shape {part.z.shape}; allowed: T, latent_dim = {wanted}"
-                )
+        for name, part in (("validation", self.validation), ("test", self.test)):
             if part.y.max() > self.train.y.max():
                 raise DataError(f"{name} has the class {part.y.max()}, which train lacks")
 
@@ -139,14 +119,13 @@ def trajectories(
     else:
         t, sigma = time_grid(model.sde, n_times)
 
-    def part(split: Split, n: int | None = None) -> CodeSplit:
-        factors = {name: values[:n] for name, values in split.factors.items()}
-        return CodeSplit(codes_over_time(model, split.x[:n], sigma), split.y[:n].numpy(), factors)
+    def part(split: Split) -> CodeSplit:
+        return CodeSplit(codes_over_time(model, split.x, sigma), split.y.numpy(), split.factors)
 
     return Trajectories(
         t=t,
         sigma=sigma,
-        train=part(dataset.train, train_images),
+        train=part(dataset.train.first(train_images)),
         validation=part(dataset.validation),
         test=part(dataset.test),
         static=not model.time_conditioned,

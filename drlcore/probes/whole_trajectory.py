@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from drlcore.errors import ParameterError
-from drlcore.probes.neural import ProbeName, ProbeTraining, fit_probe
+from drlcore.probes.neural import DEFAULT, ProbeName, ProbeTraining, fit_probe
+from drlcore.probes.over_time import TIME_COLUMNS
 from drlcore.probes.static import METRIC_COLUMNS
 from drlcore.probes.trajectory import Trajectories
 
@@ -16,7 +18,7 @@ def probe_trajectory(
     codes: Trajectories,
     seed: int,
     names: Sequence[ProbeName] = ("gru", "transformer"),
-    settings: ProbeTraining | None = None,
+    settings: ProbeTraining = DEFAULT,
 ) -> pd.DataFrame:
     """Accuracy of probes that read all times (DRL ICML, trajectories).
 
@@ -31,56 +33,46 @@ def probe_trajectory(
 
 
 def attention_over_time(
-    codes: Trajectories, seed: int, settings: ProbeTraining | None = None
+    codes: Trajectories, seed: int, settings: ProbeTraining = DEFAULT
 ) -> pd.DataFrame:
     """What a one-iteration transformer looks at, on test codes (DRL ICML, trajectories).
 
     Columns t, sigma, split, metric, value; metrics ``attention`` and ``importance``, see
     ``FittedProbe``.
     """
-    settings = (settings or ProbeTraining()).updated(iterations=1)
-    probe = fit_probe(codes, "transformer", seed, settings)
-    found = {"attention": probe.attention(codes.test), "importance": probe.importance(codes.test)}
-    tables = [
-        pd.DataFrame({"t": codes.t, "sigma": codes.sigma}).assign(
-            split="test", metric=metric, value=values
-        )
-        for metric, values in found.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
+    probe = fit_probe(codes, "transformer", seed, settings.updated(iterations=1))
+    table = pd.DataFrame({"t": codes.t, "sigma": codes.sigma, "split": "test"})
+    table["attention"] = probe.attention(codes.test)
+    table["importance"] = probe.importance(codes.test)
+    return table.melt(["t", "sigma", "split"], var_name="metric")
 
 
 def ablate_times(
-    codes: Trajectories,
-    seed: int,
-    times: Sequence[int] | None = None,
-    name: ProbeName = "transformer",
-    settings: ProbeTraining | None = None,
+    codes: Trajectories, seed: int, times: Sequence[int], settings: ProbeTraining = DEFAULT
 ) -> pd.DataFrame:
-    """Accuracy without one time, and with only one (DRL ICML, trajectories).
+    """The transformer without one time, and with only one (DRL ICML, trajectories).
 
     Each mask is trained afresh. Columns t, sigma, split, metric, value. Metric
-    ``<name>_without_accuracy`` hides the time of the row, ``<name>_only_accuracy`` shows it alone;
-    ``<name>_accuracy`` sees all, t is nan.
+    ``transformer_without_accuracy`` hides the time of the row, ``transformer_only_accuracy`` shows
+    it alone; ``transformer_accuracy`` sees all, t is nan.
 
     Args:
-        times: indices of the times to ablate; None for all, at two trainings each.
-        settings: one iteration of the transformer if not given, as in the paper's code.
+        times: indices of the times to ablate, at two trainings each.
+        settings: the paper's code takes one iteration of the transformer.
     """
-    settings = settings or ProbeTraining(iterations=1)
     every = range(len(codes.t))
-    masks: list[tuple[float, float, str, list[int]]] = [
-        (float("nan"), float("nan"), f"{name}_accuracy", list(every))
-    ]
-    for i in every if times is None else times:
-        if i not in every:
-            raise ParameterError(f"times = {times}: allowed are indices from 0 to {every[-1]}")
-        at = (float(codes.t[i]), float(codes.sigma[i]))
-        masks.append((*at, f"{name}_without_accuracy", [j for j in every if j != i]))
-        masks.append((*at, f"{name}_only_accuracy", [i]))
     rows = []
-    for t, sigma, metric, seen in masks:
-        probe = fit_probe(codes, name, seed, settings, seen)
+
+    def add(t: float, sigma: float, metric: str, seen: Sequence[int]) -> None:
+        probe = fit_probe(codes, "transformer", seed, settings, seen)
         rows.append((t, sigma, "validation", metric, probe.validation_accuracy))
         rows.append((t, sigma, "test", metric, probe.accuracy(codes.test)))
-    return pd.DataFrame(rows, columns=["t", "sigma", *METRIC_COLUMNS])
+
+    add(np.nan, np.nan, "transformer_accuracy", every)
+    for i in times:
+        if i not in every:
+            raise ParameterError(f"times = {times}: allowed are indices from 0 to {every[-1]}")
+        at = codes.t[i], codes.sigma[i]
+        add(*at, "transformer_without_accuracy", [j for j in every if j != i])
+        add(*at, "transformer_only_accuracy", [i])
+    return pd.DataFrame(rows, columns=TIME_COLUMNS)

@@ -30,7 +30,7 @@ def floor_rows(
         for name in ("error", "error_without_constant"):
             rows.append((sigma, f"{name}_standard_error", getattr(term, name).standard_error))
     for column in floors.columns:
-        rows += [(s, f"floor_{column}", v) for s, v in floors[column].items() if column != "x0"]
+        rows += [(s, f"floor_{column}", v) for s, v in floors[column].items()]
     rows += [(r.sigma, f"gain_{r.factor}", r.gain) for r in gains.itertuples()]
     return _toy_rows(rows, "dsm", sde, seed)
 
