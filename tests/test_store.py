@@ -260,7 +260,7 @@ def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
     levels = [0.1, 1.0]
     terms = [Prop1(*(Estimate(m + k, 0.01 * (m + 1)) for m in (4, 3, 1, 0, 6)))
              for k in range(2)]  # fmt: skip
-    floors = pd.DataFrame({"nothing": [3.0, 4.0], "coarse": [1.0, 2.0], "x0": 0.0}, index=levels)
+    floors = pd.DataFrame({"nothing": [3.0, 4.0], "coarse": [1.0, 2.0]}, index=levels)
     gains = pd.DataFrame(
         [(s, f, g) for f, of in (("coarse", (2.0, 0.5)), ("fine", (0.1, 0.0)))
          for s, g in zip(levels, of, strict=True)],
@@ -273,7 +273,6 @@ def test_floor_and_gains_become_rows_of_the_toy_set() -> None:
     assert wide.error_standard_error.tolist() == [0.01, 0.01]
     assert wide.error_without_constant.tolist() == [6, 7]
     assert wide.error_without_constant_standard_error.tolist() == [0.07, 0.07]
-    assert "floor_x0" not in wide  # 0 by definition
     assert wide.floor_nothing.tolist() == [3, 4] and wide.floor_coarse.tolist() == [1, 2]
     assert wide.gain_coarse.tolist() == [2, 0.5] and wide.gain_fine.tolist() == [0.1, 0]
     assert (table.dataset == "toy").all() and (table.split == "monte-carlo").all()

@@ -7,7 +7,7 @@ unlabelled ones, strongly augmented, half a batch each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -54,6 +54,7 @@ def fine_tune(
     *,
     progress: bool = True,
     checkpoint_seconds: float = 20.0,
+    on_step: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Train a classifier on images of which few are labelled (DRL Table 1).
 
@@ -67,6 +68,7 @@ def fine_tune(
     Args:
         model: the trained model of ``run``; left as it is.
         resume: where the state is kept, every ``checkpoint_seconds``.
+        on_step: called after each step with its number, counted from each start; may raise to stop.
 
     Returns:
         One row an epoch, columns ``COLUMNS``.
@@ -91,13 +93,13 @@ def fine_tune(
         for t in settings.times[len(tried) :]:
             candidate = _Tuning(run, model, settings, dataset, t)
             for _ in range(settings.supervised_epochs):
-                candidate.epoch(evaluated=False)
+                candidate.epoch(on_step, evaluated=False)
             tried.append(candidate.accuracy(dataset.validation)[0])
             _save(resume, tuning, tried, of)
         tuning = _Tuning(run, model, settings, dataset, settings.times[int(np.argmax(tried))])
     bar.update(len(tuning.rows))
     while len(tuning.rows) < tuning.epochs:
-        tuning.epoch()
+        tuning.epoch(on_step)
         bar.update()
         if monotonic() - saved > checkpoint_seconds:
             _save(resume, tuning, tried, of)
@@ -141,9 +143,10 @@ class _Tuning:
         )
         self.rows: list[list[float]] = []
 
-    def epoch(self, evaluated: bool = True) -> None:
+    def epoch(self, on_step: Callable[[int], None] | None = None, evaluated: bool = True) -> None:
         """Train the next epoch, of the phase it belongs to, and add its row."""
         done, settings = len(self.rows), self.settings
+        steps = int(self.rows[-1][1]) if self.rows else 0
         seeds = np.random.SeedSequence([settings.seed, done])
         generator = torch.Generator().manual_seed(int(seeds.generate_state(1)[0]))
         torch.manual_seed(generator.initial_seed())  # dropout draws from the global generator
@@ -161,6 +164,9 @@ class _Tuning:
             x, y = self._batch(labelled, unlabelled, targets, generator)
             share = shares.beta(settings.mixup_alpha, settings.mixup_alpha) if mixup else 1.0
             losses.append(self._step(x, y, float(share), generator))
+            steps += 1
+            if on_step is not None:
+                on_step(steps)
         self.classifier.eval()
         loss = float(torch.stack(losses).mean())
         state = self.classifier.state_dict().values()
@@ -170,7 +176,6 @@ class _Tuning:
                 f"{settings.n_labels} labels; lower learning_rate"
             )
         t = float(self.classifier.t.detach())
-        steps = len(batches) + (self.rows[-1][1] if self.rows else 0)
         found = [np.nan] * 4
         if evaluated:
             found = [*self.accuracy(self.dataset.validation), *self.accuracy(self.dataset.test)]
