@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -232,3 +233,12 @@ def test_a_changed_parameter_redoes_only_what_depends_on_it(smoke: Path) -> None
     assert written(smoke) == everything
     last = {p.parent.name: p.stat().st_mtime_ns for p in smoke.glob("data/runs/*/run.json")}
     assert last == after
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_printed_is_in_one_piece(name: str) -> None:
+    """Published anew, unchanged outputs are unchanged files."""
+    cells = nbformat.read(paths.root() / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    for cell in cells:
+        streams = [output.get("name") for output in cell.get("outputs", [])]
+        assert not any(a == b == "stdout" for a, b in pairwise(streams))

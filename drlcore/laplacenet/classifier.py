@@ -25,7 +25,7 @@ class FineTuning(Parameters):
     """Everything that decides a fine-tuning beside the pretrained run; defaults as published.
 
     Attributes:
-        n_labels, label_split: which labels are known, see ``label_splits``.
+        n_labels, label_split: which labels are known, see ``data.label_splits``.
         seed: of the class head, the batches and the views.
         mixup: ``on``; ``off``; or ``released``, off in the supervised phase alone, which is what
             the authors' ``--mixup 0`` does.

@@ -57,9 +57,13 @@ def publish() -> None:
         raise ArtefactError(f"the artefacts take {size:.1f} MB, at most {LIMIT_MB} are committed")
     shutil.rmtree(target, ignore_errors=True)
     staged.rename(target)
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor  # of the notebooks alone
+
     notebooks = [name for name in EXPERIMENTS if executed(PRESET, name).is_file()]
     for name in notebooks:
         notebook = nbformat.read(executed(PRESET, name), as_version=4)
+        # A printed text comes in pieces, other ones each time.
+        notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
         notebook.metadata.pop("papermill", None)  # machine paths and times
         for cell in notebook.cells:
             cell.metadata.pop("papermill", None)
