@@ -185,9 +185,35 @@ def test_an_own_part_that_was_changed_is_another_run(
         SDES["mine"] = importlib.import_module(name).Mine
         keys.append(RunParameters(**RUN, sde="mine").key)
     assert keys[0] == keys[1] != keys[2]
-    exec("class Typed(VESDE):\n    name = 'mine'", namespace := {"VESDE": VESDE})
-    SDES["mine"] = namespace["Typed"]  # type: ignore[assignment]
-    assert RunParameters(**RUN, sde="mine").key not in keys  # no source: its name counts
+
+
+def test_so_is_a_part_that_was_changed_in_a_notebook_or_at_a_prompt() -> None:
+    """Where Python does not find the source of a class."""
+    cell = (
+        "from drlcore import VESDE\n\nclass Base(VESDE):\n    scale = {scale}\n\n"
+        "class Mine(Base):\n    name = 'mine'\n\n    def std(self, t):\n"
+        "        return {factor} * super().std(t)\n"
+    )
+    keys = []
+    for scale, factor in ((1, 1.0), (1, 1.0), (1, 2.0), (2, 1.0)):
+        exec(cell.format(scale=scale, factor=factor), namespace := {"__name__": "__main__"})
+        SDES["mine"] = namespace["Mine"]  # type: ignore[assignment]
+        keys.append(RunParameters(**RUN, sde="mine").key)
+    assert keys[0] == keys[1] and len(set(keys)) == 3
+
+
+def test_a_weighting_that_was_changed_is_another_run() -> None:
+    def once(model: Any, t: Tensor) -> Tensor:
+        return torch.ones_like(t)
+
+    def twice(model: Any, t: Tensor) -> Tensor:
+        return 2 * torch.ones_like(t)
+
+    keys = []
+    for weighting in (once, twice):
+        WEIGHTINGS["mine"] = weighting
+        keys.append(RunParameters(**RUN, weighting="mine").key)
+    assert keys[0] != keys[1]
 
 
 @pytest.mark.parametrize(

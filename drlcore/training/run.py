@@ -161,12 +161,13 @@ class RunParameters(Parameters):
 
         So an own encoder that was changed is trained anew.
         """
-        parts: dict[str, type] = {
+        parts: dict[str, Any] = {
             self.encoder: ENCODERS[self.encoder],
             self.score_network: SCORE_NETWORKS[self.score_network],
             self.method: type(METHODS[self.method]),
             self.sde: SDES[self.sde],
             self.noise.t_sampler.name: type(self.noise.t_sampler),
+            self.weighting: WEIGHTINGS[self.weighting],
         }
         revisions = {name: _revision(part) for name, part in parts.items()}
         return {name: revision for name, revision in revisions.items() if revision}
@@ -204,18 +205,32 @@ class RunParameters(Parameters):
         return self.updated(first_stage=self, noise=noise, **changes)
 
 
-def _revision(part: type) -> int | str:
-    """The count of its changes; of an own part a fingerprint of its source.
+def _revision(part: Any) -> int | str:
+    """The count of its changes; of an own class or function a fingerprint of its source.
 
-    Of its name where the source cannot be read, as in a plain prompt.
+    With that of the own classes it inherits from.
     """
     if part.__module__.startswith("drlcore."):
         return getattr(part, "revision", 0)
+    theirs = ("drlcore", "torch", "pydantic", "abc", "builtins")
+    classes = inspect.getmro(part) if inspect.isclass(part) else [part]
+    own = [each for each in classes if each.__module__.partition(".")[0] not in theirs]
+    return hashlib.sha256("".join(map(_source, own)).encode()).hexdigest()[:12]
+
+
+def _source(part: Any) -> str:
+    """What ``part`` says; of a class typed in a notebook or at a prompt what its members say."""
     try:
-        source = inspect.getsource(part)
+        return inspect.getsource(part)
     except (OSError, TypeError):
-        source = part.__qualname__
-    return hashlib.sha256(source.encode()).hexdigest()[:12]
+        if inspect.isfunction(part):
+            code = part.__code__
+            constants = [each for each in code.co_consts if not inspect.iscode(each)]
+            return f"{code.co_code.hex()} {constants}"
+        members = {name: value for name, value in vars(part).items() if name[:2] != "__"}
+        members["__init__"] = vars(part).get("__init__")
+        said = (_source(v) if inspect.isfunction(v) else repr(v) for v in members.values())
+        return f"{part.__qualname__} {list(members)} {list(said)}"
 
 
 def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
