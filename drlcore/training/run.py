@@ -227,10 +227,12 @@ def _source(part: Any) -> str:
             code = part.__code__
             constants = [each for each in code.co_consts if not inspect.iscode(each)]
             return f"{code.co_code.hex()} {constants}"
-        members = {name: value for name, value in vars(part).items() if name[:2] != "__"}
-        members["__init__"] = vars(part).get("__init__")
-        said = (_source(v) if inspect.isfunction(v) else repr(v) for v in members.values())
-        return f"{part.__qualname__} {list(members)} {list(said)}"
+        said = {
+            name: _source(value) if inspect.isfunction(value) else repr(value)
+            for name, value in vars(part).items()
+            if name == "__init__" or not name.startswith(("__", "_abc"))
+        }
+        return f"{part.__qualname__} {said}"
 
 
 def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
