@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import torch
 from pydantic import Field, model_serializer, model_validator
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from drlcore.parameters import Parameters, Registry
 
-if TYPE_CHECKING:
-    from drlcore.sde import SDE
+Clock = Callable[[Tensor], Tensor]
+"""sigma -> t of an SDE, ``SDE.t``."""
 
 # What float32 can carry in x0 + sigma * noise: its rounding (6e-8 of values of size 1) is 6 % of
 # the noise at the lower end, where the authors' sub-VP begins, and a grey level of an 8-bit image
@@ -42,9 +42,12 @@ class TSampler(Parameters):
         """Smallest and largest sigma it can draw: the whole range, unless it says otherwise."""
         return noise.sigma_min, noise.sigma_max
 
-    def draw(self, sde: SDE, u: Tensor) -> Tensor:
-        """Times for ``u`` uniform in [0, 1), both of shape (n,): uniform t between the ends."""
-        low, high = sde.t(torch.tensor(sde.noise.window))
+    def draw(self, noise: NoiseRange, clock: Clock, u: Tensor) -> Tensor:
+        """Times by ``clock`` for ``u`` uniform in [0, 1), both of shape (n,).
+
+        Uniform t between the ends of the window, unless a law says otherwise.
+        """
+        low, high = clock(torch.tensor(noise.window))
         return low + u * (high - low)
 
 
@@ -59,9 +62,9 @@ class UniformSigma(TSampler):
 
     name, law = "uniform_sigma", "uniform σ"
 
-    def draw(self, sde: SDE, u: Tensor) -> Tensor:
-        low, high = sde.noise.window
-        return sde.t(low + u * (high - low))
+    def draw(self, noise: NoiseRange, clock: Clock, u: Tensor) -> Tensor:
+        low, high = noise.window
+        return clock(low + u * (high - low))
 
 
 class Single(TSampler):
@@ -98,14 +101,14 @@ class LogNormal(TSampler):
     log_mean: float
     log_std: float = Field(gt=0)
 
-    def draw(self, sde: SDE, u: Tensor) -> Tensor:
-        low, high = sde.noise.window
+    def draw(self, noise: NoiseRange, clock: Clock, u: Tensor) -> Tensor:
+        low, high = noise.window
         # In float64: a window in the law's tail spans few float32 values of the cdf.
         window = torch.tensor([low, high], dtype=torch.float64).log()
         cdf = torch.special.ndtr((window - self.log_mean) / self.log_std)
         normal = torch.special.ndtri(cdf[0] + u.double() * (cdf[1] - cdf[0]))
         sigma = torch.exp(self.log_mean + self.log_std * normal).clamp(low, high)
-        return sde.t(sigma).float()
+        return clock(sigma).float()
 
 
 T_SAMPLERS: Registry[type[TSampler]] = Registry(

@@ -100,7 +100,7 @@ class SDE(ABC):
 
     def draw_t(self, n: int, generator: torch.Generator) -> Tensor:
         """``n`` training times by the range's t-sampler, shape (n,), on the CPU (DRL Sec. 4)."""
-        return self.noise.t_sampler.draw(self, torch.rand(n, generator=generator))
+        return self.noise.t_sampler.draw(self.noise, self.t, torch.rand(n, generator=generator))
 
 
 class VESDE(SDE):
