@@ -267,5 +267,5 @@ def _join(h: Tensor, time: nn.Module | None, embedding: Tensor | None) -> Tensor
 
 
 ENCODERS: Registry[type[Encoder]] = Registry(
-    "encoder", {"conv": ConvEncoder, "conv-norm": ConvNormEncoder, "mlp": MLPEncoder}
+    "encoder", Encoder, {"conv": ConvEncoder, "conv-norm": ConvNormEncoder, "mlp": MLPEncoder}
 )

@@ -222,7 +222,7 @@ class CSM(DSM):
 
 
 METHODS: Registry[Method] = Registry(
-    "method", {m.name: m for m in (DRL(), VDRL(), DRLMixup(), DSM(), CSM())}
+    "method", Method, {m.name: m for m in (DRL(), VDRL(), DRLMixup(), DSM(), CSM())}
 )
 
 
@@ -260,6 +260,7 @@ def score_error(
 
 WEIGHTINGS: Registry[Callable[[RepresentationModel, Tensor], Tensor]] = Registry(
     "weighting",
+    Callable,
     {
         "std2": lambda model, t: torch.ones_like(t),
         "likelihood": lambda model, t: (model.sde.diffusion(t) / model.sde.std(t)) ** 2,

@@ -112,7 +112,9 @@ class LogNormal(TSampler):
 
 
 T_SAMPLERS: Registry[type[TSampler]] = Registry(
-    "t_sampler", {kind.name: kind for kind in (UniformT, UniformSigma, Single, Interval, LogNormal)}
+    "t_sampler",
+    TSampler,
+    {kind.name: kind for kind in (UniformT, UniformSigma, Single, Interval, LogNormal)},
 )
 # In the JSON of every run, None where the t-sampler has none: keys of stored runs depend on it.
 _FIELDS = ("sigma", "sigma_low", "sigma_high", "log_mean", "log_std")

@@ -19,14 +19,30 @@ class Registry(dict[str, Part]):
 
     Args:
         kind: what they are, for messages.
+        base: what a part must be an instance of or, where ``parts`` are classes, a subclass of.
+        parts: those that it begins with.
 
     Raises:
         ParameterError: when a name that is not registered is asked for; it lists those that are.
+            When something else than a part is registered, or a part that has another name.
     """
 
-    def __init__(self, kind: str, parts: Mapping[str, Part] | None = None) -> None:
-        super().__init__(parts or {})
-        self.kind = kind
+    def __init__(self, kind: str, base: Any, parts: Mapping[str, Part]) -> None:
+        super().__init__(parts)
+        self.kind, self.base = kind, base
+        self.classes = all(isinstance(part, type) for part in parts.values())
+        self.of = " or ".join(each.__name__ for each in (base if type(base) is tuple else (base,)))
+
+    def __setitem__(self, name: str, part: Part) -> None:  # noqa: D105
+        kind: Any = part if isinstance(part, type) else type(part)
+        if isinstance(part, type) != self.classes or not issubclass(kind, self.base):
+            wanted = "a subclass" if self.classes else "an instance"
+            raise ParameterError(
+                f"{self.kind} {name!r} = {_shown(part)}; allowed: {wanted} of {self.of}"
+            )
+        if (own := getattr(part, "name", name)) != name:
+            raise ParameterError(f"{self.kind} {name!r}: its own name is {own!r}; give it that one")
+        super().__setitem__(name, part)
 
     def __missing__(self, name: object) -> Part:  # noqa: D105
         known = ", ".join(self)

@@ -216,6 +216,7 @@ class ContextMLP(PixelwiseMLP):
 
 SCORE_NETWORKS: Registry[type[ScoreNetwork]] = Registry(
     "score_network",
+    ScoreNetwork,
     {"mlp-fourier": FourierMLP, "mlp-pixelwise": PixelwiseMLP, "mlp-context": ContextMLP},
 )
 

@@ -225,7 +225,9 @@ class SubVPSDE(VPSDE):
         return self._t_from_log_mean(-torch.asinh(sigma / 2))
 
 
-SDES: Registry[type[SDE]] = Registry("sde", {kind.name: kind for kind in (VESDE, VPSDE, SubVPSDE)})
+SDES: Registry[type[SDE]] = Registry(
+    "sde", SDE, {kind.name: kind for kind in (VESDE, VPSDE, SubVPSDE)}
+)
 
 
 def released_range(name: str, end: float = 1e-5) -> NoiseRange:

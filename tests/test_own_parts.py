@@ -217,6 +217,31 @@ def test_a_weighting_that_was_changed_is_another_run() -> None:
 
 
 @pytest.mark.parametrize(
+    ("registry", "part", "message"),
+    [
+        (
+            ENCODERS,
+            MeanEncoder((1, 8, 8), 2),
+            "(?s)encoder 'mine' = MeanEnc.*a subclass of Encoder",
+        ),
+        (ENCODERS, nn.Linear, "encoder 'mine' = .*Linear.*a subclass of Encoder"),
+        (METHODS, Rotation, "method 'mine' = .*an instance of Method"),
+        (DATASETS, np.zeros(3), "dataset 'mine' = .*an instance of Source or Dataset"),
+        (WEIGHTINGS, 2.0, "weighting 'mine' = 2.0; allowed: an instance of Callable"),
+        (SDES, VESDE, "sde 'mine': its own name is 've'"),
+        (T_SAMPLERS, Middle, "t_sampler 'mine': its own name is 'middle'"),
+    ],
+    ids=range(7),
+)
+def test_what_is_no_part_is_refused_where_it_is_registered(
+    registry: Any, part: Any, message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        registry["mine"] = part
+    assert "mine" not in registry
+
+
+@pytest.mark.parametrize(
     ("field", "known"),
     [
         ("encoder", "conv, conv-norm, mlp"),

@@ -163,6 +163,7 @@ def _fetched(name: str, n_classes: int) -> Source:
 
 DATASETS: Registry[Source | Dataset] = Registry(
     "dataset",
+    (Source, Dataset),
     {
         "mnist": Source(lambda: _mnist(paths.mnist()), 10),
         "digits": Source(_digits, 10),
