@@ -222,7 +222,7 @@ def test_a_weighting_that_was_changed_is_another_run() -> None:
         (
             ENCODERS,
             MeanEncoder((1, 8, 8), 2),
-            "(?s)encoder 'mine' = MeanEnc.*a subclass of Encoder",
+            "(?s)encoder 'mine' = Mean.*a subclass of Encoder",
         ),
         (ENCODERS, nn.Linear, "encoder 'mine' = .*Linear.*a subclass of Encoder"),
         (METHODS, Rotation, "method 'mine' = .*an instance of Method"),
