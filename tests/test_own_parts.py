@@ -202,6 +202,19 @@ def test_so_is_a_part_that_was_changed_in_a_notebook_or_at_a_prompt() -> None:
     assert keys[0] == keys[1] and len(set(keys)) == 3
 
 
+def test_own_parts_of_two_kinds_may_share_a_name() -> None:
+    class Other(MeanEncoder):
+        def features(self, x0: Tensor, embedding: Tensor | None = None) -> Tensor:
+            return 2 * super().features(x0, embedding)
+
+    SCORE_NETWORKS["mine"] = Linear
+    keys = []
+    for encoder in (MeanEncoder, Other):
+        ENCODERS["mine"] = encoder
+        keys.append(RunParameters(**RUN, encoder="mine", score_network="mine").key)
+    assert keys[0] != keys[1]
+
+
 def test_a_weighting_that_was_changed_is_another_run() -> None:
     def once(model: Any, t: Tensor) -> Tensor:
         return torch.ones_like(t)

@@ -162,15 +162,21 @@ class RunParameters(Parameters):
         So an own encoder that was changed is trained anew.
         """
         parts: dict[str, Any] = {
-            self.encoder: ENCODERS[self.encoder],
-            self.score_network: SCORE_NETWORKS[self.score_network],
-            self.method: type(METHODS[self.method]),
-            self.sde: SDES[self.sde],
-            self.noise.t_sampler.name: type(self.noise.t_sampler),
-            self.weighting: WEIGHTINGS[self.weighting],
+            "encoder": ENCODERS[self.encoder],
+            "score_network": SCORE_NETWORKS[self.score_network],
+            "method": type(METHODS[self.method]),
+            "sde": SDES[self.sde],
+            "t_sampler": type(self.noise.t_sampler),
+            "weighting": WEIGHTINGS[self.weighting],
         }
-        revisions = {name: _revision(part) for name, part in parts.items()}
-        return {name: revision for name, revision in revisions.items() if revision}
+        found: dict[str, int | str] = {}
+        for kind, part in parts.items():
+            revision = _revision(part)
+            if isinstance(revision, str):  # by kind: own parts of two kinds may share a name
+                found[kind] = revision
+            elif revision:  # by name, as in the keys of stored runs
+                found[getattr(self, kind)] = revision
+        return found
 
     @property
     def read_at(self) -> float | None:
