@@ -81,8 +81,8 @@ def drl_loss(
     xt = model.sde.perturb(x0, t, noise)
     code = (encode or model.encode)(x0, t)
     score = score_error(model, x0, xt, t, code.sample(generator), weighting)
-    penalty = lambda_z * (l1(code) if code.logvar is None else kl(code)).mean()
-    return Loss(score.mean() + penalty, score, penalty)
+    cost = lambda_z * penalty(code).mean()
+    return Loss(score.mean() + cost, score, cost)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,8 @@ class Method(ABC):
     Attributes:
         name: what parameters and tables call it.
         colour: in figures; a method without one is not drawn where methods are compared.
-        encodes: whether there is a learned code.
+        has_code: whether anything stands in for z.
+        encodes: whether that is a learned code.
         denoises: whether a score network is trained.
         gaussian: whether the code is a Gaussian instead of a point.
         penalised: whether lambda_z weights a penalty on z.
@@ -125,6 +126,7 @@ class Method(ABC):
 
     name: ClassVar[str]
     colour: ClassVar[str | None] = None
+    has_code: ClassVar[bool] = True
     encodes: ClassVar[bool] = True
     denoises: ClassVar[bool] = False
     gaussian: ClassVar[bool] = False
@@ -135,7 +137,7 @@ class Method(ABC):
 
     def code_size(self, latent_dim: int, n_classes: int) -> int:
         """Size of what stands in for z. Raises ParameterError if ``latent_dim`` cannot be it."""
-        return latent_dim
+        return latent_dim if self.has_code else 0
 
     def code(self, model: EncoderModel, x0: Tensor, y: Tensor, t: Tensor) -> Code:
         """What stands in for z: E(x0) or E(x0, t), unless a method says otherwise."""
@@ -195,10 +197,7 @@ class DRLMixup(DRL):
 class DSM(DRL):
     """Denoising score matching: no code (DRL Sec. 2.1)."""
 
-    name, colour, encodes, penalised = "dsm", None, False, False
-
-    def code_size(self, latent_dim: int, n_classes: int) -> int:
-        return 0
+    name, colour, has_code, encodes, penalised = "dsm", None, False, False, False
 
     def code(self, model: EncoderModel, x0: Tensor, y: Tensor, t: Tensor) -> Code:
         return Code(x0.new_zeros(len(x0), 0))
@@ -207,7 +206,7 @@ class DSM(DRL):
 class CSM(DSM):
     """Conditional score matching: the one-hot label as the code (DRL Sec. 2.2)."""
 
-    name = "csm"
+    name, has_code = "csm", True
 
     def code_size(self, latent_dim: int, n_classes: int) -> int:
         if latent_dim != n_classes:
@@ -274,6 +273,11 @@ WEIGHTINGS: Registry[Callable[[RepresentationModel, Tensor], Tensor]] = Registry
 maximum-likelihood weighting; a constant times ``std2`` for VE. ``edm``: unit variance of the raw
 network's target. ``denoiser``: plain ||D - x0||^2.
 """
+
+
+def penalty(code: Code) -> Tensor:
+    """What a code costs, shape (B,): ``l1`` of a point, ``kl`` of a Gaussian."""
+    return l1(code) if code.logvar is None else kl(code)
 
 
 def l1(code: Code) -> Tensor:

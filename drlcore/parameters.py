@@ -50,7 +50,9 @@ class Registry(dict[str, Part]):
 
     def known(self, name: str) -> str:
         """``name``, if it is registered."""
-        return name if self[name] is not None else name
+        if name not in self:
+            self.__missing__(name)
+        return name
 
 
 class Parameters(BaseModel):

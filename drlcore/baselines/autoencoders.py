@@ -7,7 +7,7 @@ from torch import nn
 from drlcore.baselines.model import Baseline, read
 from drlcore.data.splits import Dataset
 from drlcore.encoder import Encoder
-from drlcore.loss import METHODS, Batch, Loss, kl, l1
+from drlcore.loss import METHODS, Batch, Loss, penalty
 from drlcore.model import EncoderModel
 from drlcore.networks.decoder import ConvDecoder, MLPDecoder
 
@@ -29,8 +29,8 @@ class Autoencoder(Baseline):
         code = model.encode(batch.x0, batch.t)
         rebuilt = read(model, code.sample(batch.generator))
         error = (rebuilt - batch.x0).flatten(1).square().mean(1)
-        penalty = batch.lambda_z * (l1(code) if code.logvar is None else kl(code)).mean()
-        return Loss(error.mean() + penalty, error, penalty)
+        cost = batch.lambda_z * penalty(code).mean()
+        return Loss(error.mean() + cost, error, cost)
 
 
 class VAE(Autoencoder):

@@ -117,7 +117,7 @@ def train(
     state = _ResumeState(folder / RESUME, of, model, average, optimiser, generator)
     first, rows, sums = state.load()
     method = METHODS[run.method]
-    steps = run.steps if method.trains else 0
+    steps = run.steps_taken
     saved = monotonic()
     left = range(first, steps)
     bar = tqdm(left, run.title, steps, initial=first, disable=not progress, leave=False)

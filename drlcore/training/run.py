@@ -143,6 +143,11 @@ class RunParameters(Parameters):
         return self.time_conditioned or METHODS[self.method].denoises
 
     @property
+    def steps_taken(self) -> int:
+        """``steps``; 0 for a method that trains nothing."""
+        return self.steps if METHODS[self.method].trains else 0
+
+    @property
     def title(self) -> str:
         """What a progress bar calls the run."""
         noise = f"{self.noise.label}, " if self.sees_noise else ""

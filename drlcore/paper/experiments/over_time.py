@@ -70,7 +70,7 @@ class CodeCurve(Comparison):
         return self.along_curve() + self.at_end()
 
     def products(self) -> list[Product[Any]]:
-        drawn = [run for run in self.along_curve() if run.method != "random"]
+        drawn = [run for run in self.along_curve() if run.steps_taken]
         pictures = [curves(run, self.protocol) for run in drawn if run.seed == self.seeds[0]]
         return super().products() + pictures
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from drlcore.baselines import METHODS
 from drlcore.data import paths
 from drlcore.data.datasets import title
 from drlcore.errors import ArtefactError
@@ -45,7 +46,7 @@ def add_run_columns(run: RunParameters, table: pd.DataFrame) -> pd.DataFrame:
         t_sampler=encoder.noise.t_sampler.name,
         sigma_min=low,
         sigma_max=high,
-        latent_dim=0 if run.method == "dsm" else run.latent_dim,
+        latent_dim=run.latent_dim if METHODS[run.method].has_code else 0,
         seed=run.seed,
         run=run.key,
     )
@@ -75,9 +76,8 @@ def last_time_rows(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
     tables = []
     for product in products:
         run, table = product.run, gather([product])
-        steps = 0 if run.method == "random" else run.steps
         last = table[table.t == table.t.max()]
-        tables.append(last.assign(steps=steps, adam_epsilon=run.adam_epsilon))
+        tables.append(last.assign(steps=run.steps_taken, adam_epsilon=run.adam_epsilon))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -131,9 +131,10 @@ def usage_rows(run: RunParameters, used: pd.DataFrame) -> pd.DataFrame:
     Factors of MNIST are those of ``data.factors`` (``ink``, ...), of the toy set ``coarse``,
     ``middle``, ``fine``. A model without a code has ``loss_own`` alone.
     """
-    losses = used[used.z == "own"] if run.method == "dsm" else used
+    has_code = METHODS[run.method].has_code
+    losses = used if has_code else used[used.z == "own"]
     rows = losses.assign(metric="loss_" + losses.z, value=losses.loss)
-    if run.method != "dsm":
+    if has_code:
         paid = paid_for(used).reset_index().melt("sigma", var_name="metric").dropna()
         rows = pd.concat([rows, paid], ignore_index=True)
     rows = rows.rename(columns={"sigma": "at_sigma"}).assign(split="validation")
