@@ -83,7 +83,12 @@ class Denoiser(nn.Module):
         s = sigma.reshape(-1, *[1] * (x.ndim - 1))
         total = torch.sqrt(s**2 + self.sigma_data**2)
         embedding = self.embedding(sigma)
-        raw = self.network(x / total, embedding, z)
+        ends = near_ends(x, s) if getattr(self.network, "near_ends", False) else None
+        inputs = x / total
+        raw = self.network(inputs if ends is None else torch.cat([inputs, ends], 1), embedding, z)
+        if ends is not None:
+            raw, weights = raw.split([x.shape[1], ends.shape[1]], dim=1)
+            raw = raw + (weights * ends).unflatten(1, (2, -1)).sum(1)
         if self.pixelwise is not None:
             raw, context = raw.chunk(2, dim=1) if self.pixelwise.reads_context else (raw, None)
             raw = raw + self.pixelwise(x, sigma, embedding, z, context)
@@ -101,17 +106,35 @@ class ScoreNetwork(nn.Module):
         has_width: whether it is built with a ``width`` too.
         pixelwise: whether a PixelwisePath is added to it.
         reads_context: whether it returns that path's context too, after F.
+        near_ends: whether it is given ``near_ends`` after x, and returns a weight for each of its
+            values after F, to which their weighted sum is added.
         revision: see ``Encoder.revision``.
 
-    Shape: x (B, C, ...), embedding (B, embedding_dim), z (B, latent_dim) -> (B, C, ...), or
-    (B, 2C, ...) with a context.
+    Shape: x (B, C, ...), embedding (B, embedding_dim), z (B, latent_dim) -> (B, C, ...);
+    (B, 2C, ...) with a context; with ``near_ends`` 3C channels both ways.
     """
 
     images_only: ClassVar[bool] = True
     has_width: ClassVar[bool] = False
     pixelwise: ClassVar[bool] = False
     reads_context: ClassVar[bool] = False
+    near_ends: ClassVar[bool] = False
     revision: ClassVar[int] = 0
+
+
+def near_ends(x: Tensor, sigma: Tensor) -> Tensor:
+    """u exp(-u^2 / 8), u = (x - end) / sigma: how far each pixel is from the ends of the data.
+
+    In units of the noise, and nothing for a pixel that is too far from an end to have come from
+    there. Pixels pile up at -1 and 1, and one that has come from an end differs from it by noise
+    alone: at small sigma these values are almost the whole of what the raw network regresses, and
+    too steep in x for it to find them. They know of no other pixel and of no code; the network
+    decides by what it sees, noise level and code, how much each counts.
+
+    Shape: x (B, C, ...), sigma broadcast to it -> (B, 2C, ...), first for -1, then for 1.
+    """
+    u = torch.cat([(x + 1) / sigma, (x - 1) / sigma], dim=1)
+    return u * torch.exp(-u.square() / 8)
 
 
 class PixelwisePath(nn.Module):

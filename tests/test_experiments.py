@@ -140,7 +140,7 @@ def test_fewer_steps_are_fewer_everywhere() -> None:
             dial = NoiseDial(preset=preset, steps=steps)
             asked = steps or numbers.steps
             assert {run.steps for run in dial.dial()} == {asked}
-            share = numbers.sampler_steps / numbers.steps
+            share = numbers.sampler.steps / numbers.steps
             for run in dial.shown():
                 assert run.steps == pytest.approx(asked * share, abs=0.51)
     assert {run.steps for run in NoiseDial(steps=50, sampler_steps=9).shown()} == {9}

@@ -1,7 +1,7 @@
-"""Larger networks: the paper's, and the decoders of the autoencoders; all in the two registries."""
+"""Convolutional networks: a fast U-Net, the paper's; and the decoders of the autoencoders."""
 
 from drlcore.encoder import ENCODERS
-from drlcore.networks import paper_cifar, paper_mnist  # noqa: F401
+from drlcore.networks import paper_cifar, paper_mnist, unet  # noqa: F401
 from drlcore.score_network import SCORE_NETWORKS
 
 __all__ = ["ENCODERS", "SCORE_NETWORKS"]

@@ -21,7 +21,7 @@ PresetName = Literal["smoke", "laptop", "paper"]
 class TrainingPreset(Parameters):
     """How models whose code is measured are trained at one scale; names as in RunParameters.
 
-    ``width`` is read by MLP score networks alone.
+    ``width`` is read by MLP and U-Net score networks alone.
     """
 
     encoder: EncoderName = "conv"
@@ -31,6 +31,7 @@ class TrainingPreset(Parameters):
     batch_size: int = 128
     learning_rate: float = 1.5e-3
     warmup_steps: int = 100
+    cooldown: float = 0.0
     ema_decay: float = 0.995
     train_images: int | None = None
     steps: int = Field(ge=1)
@@ -39,6 +40,22 @@ class TrainingPreset(Parameters):
     def training(self) -> dict[str, Any]:
         """The arguments of RunParameters that these are."""
         return {name: getattr(self, name) for name in TrainingPreset.model_fields}
+
+
+class SamplerPreset(TrainingPreset):
+    """How models that are sampled from are trained at one scale.
+
+    Attributes:
+        weighting: lambda(t).
+        lambda_kl: weight of VDRL's KL, against a loss of that weighting.
+    """
+
+    weighting: Weighting = "std2"
+    lambda_kl: float = 1e-5
+
+    @property
+    def training(self) -> dict[str, Any]:
+        return {**super().training, "weighting": self.weighting}
 
 
 class MethodsPreset(TrainingPreset):
@@ -89,8 +106,7 @@ class Preset(TrainingPreset):
     """The numbers of one scale.
 
     Attributes:
-        sampler_network, sampler_width: where samples are drawn.
-        sampler_steps: of a model that is sampled from, and of every second stage.
+        sampler: of a model that is sampled from, and of every second stage.
         nfe_steps: noise levels of the probability-flow ODE.
         n_levels, n_seeds: of the noise dial.
         latent_dims: of the diversity figure.
@@ -101,9 +117,7 @@ class Preset(TrainingPreset):
         runs_per_job, products_per_job: how many one batch job does, one after another.
     """
 
-    sampler_network: ScoreNetworkName = "mlp-context"
-    sampler_width: int = 256
-    sampler_steps: int = Field(ge=1)
+    sampler: SamplerPreset
     nfe_steps: int = Field(ge=1)
     n_levels: int = Field(ge=2)
     n_seeds: int = Field(ge=1)

@@ -53,7 +53,9 @@ def train(
 ) -> pd.DataFrame:
     """Train ``model`` in place and leave the moving average (EMA) of its weights in it.
 
-    Adam, linear warm-up, gradient clipping, EMA with decay min(ema_decay, (1+n)/(10+n)).
+    Adam, linear warm-up and cooldown, gradient clipping, EMA with decay
+    min(ema_decay, (1+n)/(10+n)): while the second is the smaller, up to n = 9 / (1 - ema_decay),
+    it averages over the last ninth or so of the steps, however many they are.
 
     The running statistics of batch norm are averaged like the weights they belong to, as torch's
     ``AveragedModel(use_buffers=True)`` does; the authors' EMA leaves the live ones beside averaged
@@ -123,7 +125,7 @@ def train(
     bar = tqdm(left, run.title, steps, initial=first, disable=not progress, leave=False)
     for step in bar:
         for group in optimiser.param_groups:
-            group["lr"] = run.learning_rate * min(1.0, (step + 1) / max(1, run.warmup_steps))
+            group["lr"] = _learning_rate(run, step)
         chosen = torch.randint(len(images), (run.batch_size,), generator=generator)
         t = model.sde.draw_t(run.batch_size, generator).to(device)
         x0, y = images[chosen].to(device), labels[chosen].to(device)
@@ -208,6 +210,13 @@ class _ResumeState:
             torch.cuda.set_rng_state(tensors["cuda_generator"])
         self.last_good = int(tensors["step"])
         return self.last_good, tensors["rows"].tolist(), tensors["sums"]
+
+
+def _learning_rate(run: RunParameters, step: int) -> float:
+    """Of the step after ``step`` ones: up over ``warmup_steps``, down over ``cooldown``."""
+    up = (step + 1) / max(1, run.warmup_steps)
+    down = (run.steps - step) / (run.cooldown * run.steps) if run.cooldown else 1.0
+    return run.learning_rate * min(1.0, up, down)
 
 
 def _norm_statistics(model: EncoderModel) -> dict[str, Tensor]:

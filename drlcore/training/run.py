@@ -46,13 +46,16 @@ class RunParameters(Parameters):
             and the clean image encoded at it.
         encoder, score_network, time_embedding: architectures, of ``ENCODERS`` and
             ``SCORE_NETWORKS``; baselines have no score network.
-        width: trunk width of the MLP score network; other networks keep their own sizes.
+        width: of an MLP score network's trunk, or a U-Net's lower resolution; the paper's networks
+            keep their own sizes.
         sigma_data: standard deviation of the data in the preconditioning, 1e-4 to 1e4.
         weighting: lambda(t).
         lambda_z: weight of L1 or KL, 0 to 1e6; 0 for methods without a penalty on z.
         seed: of the weights, the batches, the times and the noise; below 2^32, as numpy asks.
         steps, batch_size: optimiser steps and images a step.
         learning_rate, warmup_steps, clip_norm, ema_decay: Adam, linear warm-up, gradient norm.
+        cooldown: share of the steps, the last ones, over which the learning rate falls linearly,
+            to almost nothing at the end; 0 for a constant one.
         adam_epsilon: added to the root mean square of a parameter's gradient, > 0; gradients far
             below it hardly move the parameter.
         train_images: train on the first so many images; None for all.
@@ -96,6 +99,7 @@ class RunParameters(Parameters):
     first_stage: RunParameters | None = None
     # Left out of the dump at their defaults, so that runs older than they are keep their keys.
     label_split: LabelSplit | None = Field(default=None, exclude_if=lambda split: split is None)
+    cooldown: float = Field(default=0.0, ge=0, le=1, exclude_if=lambda share: share == 0)
     adam_epsilon: float = Field(default=1e-8, gt=0, exclude_if=lambda epsilon: epsilon == 1e-8)
 
     @model_validator(mode="after")

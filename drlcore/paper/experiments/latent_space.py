@@ -28,7 +28,7 @@ class LatentSpace(ImageExperiment):
     Attributes:
         latent_dim: size of z; grids of samples are drawn over its first two coordinates.
         lambda_l1: weight of L1 (DRL).
-        lambda_kl: weight of KL (VDRL).
+        lambda_kl: weight of KL (VDRL); None takes the preset's.
         seed: the first seed, the one that pictures show.
         n_seeds: how many seeds from there on every number is measured over; None takes the
             preset's.
@@ -38,15 +38,21 @@ class LatentSpace(ImageExperiment):
     writes = (notebook,)
     latent_dim: LatentDim = 2
     lambda_l1: Penalty = 0.0
-    lambda_kl: Penalty = 1e-5
+    lambda_kl: Penalty | None = None
     seed: Seed = 0
     n_seeds: Seeds | None = None
 
     @property
     def resolved(self) -> dict[str, Any]:
         sizes = ", ".join(map(str, self.numbers.latent_dims))
-        known = {"steps": self.steps_where_drawn, "seeds": len(self.seeds)}
+        known = {"steps": self.steps_where_drawn, "λ_KL": self.price, "seeds": len(self.seeds)}
         return {**known, "code sizes of the last figure": sizes}
+
+    @property
+    def price(self) -> float:
+        """Weight of KL."""
+        preset = self.numbers.sampler.lambda_kl
+        return preset if self.lambda_kl is None else self.lambda_kl
 
     def run(self, method: str, t_sampler: str, seed: int | None = None) -> RunParameters:
         """The run of one method and t-sampler that its codes are read from; first seed if none."""
@@ -54,7 +60,7 @@ class LatentSpace(ImageExperiment):
             method=method,
             noise=self.noise.updated(t_sampler=t_sampler),
             latent_dim=self.latent_dim,
-            lambda_z=self.lambda_kl if METHODS[method].gaussian else self.lambda_l1,
+            lambda_z=self.price if METHODS[method].gaussian else self.lambda_l1,
             seed=self.seed if seed is None else seed,
         )
 
