@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from drlcore.data import paths
+from drlcore.data.datasets import load_dataset
 from drlcore.networks.paper_cifar import NCSNppSmall, WideResNetEncoder
 from drlcore.paper.experiments.comparison import COMPARED
 from drlcore.paper.presets import PRESETS
@@ -32,6 +33,11 @@ def label_graph() -> Iterator[ModuleType]:
 @pytest.fixture(scope="module")
 def semi_supervised_size() -> Iterator[ModuleType]:
     yield from benchmark("semi_supervised_size")
+
+
+@pytest.fixture(scope="module")
+def score_networks() -> Iterator[ModuleType]:
+    yield from benchmark("score_networks")
 
 
 def benchmark(name: str) -> Iterator[ModuleType]:
@@ -120,3 +126,27 @@ def test_a_row_of_laplacenet_says_what_was_trained(
     assert (row["shape"], row["views"], row["images"], row["device"]) == ("3x8x8", 10, 30, "cpu")
     assert row["loss"] > 0 and np.isfinite(row["loss"])
     assert min(row[k] for k in ("supervised_ms", "mixed_ms", "images_per_s", "peak_GB")) > 0
+
+
+def test_score_networks_are_timed_at_their_batch_and_at_the_same(
+    score_networks: ModuleType,
+) -> None:
+    table = score_networks.speeds((1, 8, 8), threads=1, rounds=1, steps=2)
+    assert set(table.network) == set(score_networks.NETWORKS)
+    assert table.batch.eq(128).sum() == len(score_networks.NETWORKS)
+    own = PRESETS["laptop"].sampler.batch_size
+    assert set(table.network[table.batch == own]) == {"unet 64", "unet 128"}
+    rate = 1000 * table.batch / table.ms_per_step
+    np.testing.assert_allclose(table.images_per_s, rate, rtol=0.05)
+
+
+def test_the_loss_after_some_seconds_is_that_of_the_trained_model(
+    score_networks: ModuleType,
+) -> None:
+    data = load_dataset("digits")
+    row = score_networks.loss_after("unet 64", 1.0, data)
+    assert row["images"] == row["steps"] * PRESETS["laptop"].sampler.batch_size
+    levels = [value for name, value in row.items() if name[0].isdigit()]
+    assert len(levels) == score_networks.LEVELS
+    assert row["loss"] == pytest.approx(np.mean(levels), abs=1e-4)
+    assert 0 < row["loss"] < 1  # the data's own variance where nothing is learnt

@@ -24,12 +24,12 @@ MODULES = {  # what products are computed with, by the wing that it is in
     "laplacenet": ["classifier", "fine_tuning", "label_graph", "nearest"],
     "paper": ["label_graph_sheet", "protocol", "sheets"],
     "probes": [
-        "mutual_information", "networks", "neural", "over_time", "static", "trajectory", "usage",
-        "whole_trajectory",
+        "mutual_information", "networks", "neural", "over_time", "sample_quality", "static",
+        "trajectory", "usage", "whole_trajectory",
     ],
 }  # fmt: skip
 ELSEWHERE = {
-    "laplacenet.fine_tuning._CHUNK", "probes.usage._BATCH",  # at a time, of no consequence
+    "laplacenet.fine_tuning._CHUNK", "paper.sheets._CHUNK", "probes.usage._BATCH",  # at a time, of no consequence
     "probes.usage.WORTH",  # read from the table, by what is made of it
     "baselines.views.GAUSS_SIGMA", "baselines.views.CROP_SCALE",  # of the training of a run
 }  # fmt: skip
@@ -39,6 +39,7 @@ def every_product() -> dict[str, Product[Any]]:
     made: dict[str, Product[Any]] = {
         "fine_tuned": products.fine_tuned(RUN, FineTuning(n_labels=20, supervised_epochs=1)),
     }
+    made["quality"] = products.quality(RUN, 5, RUN.updated(method="supervised"))
     for name in ("metrics", "usage", "codes", "label_graph"):
         made[name] = getattr(products, name)(RUN)
     for name in ("latent_grid", "swapped_codes", "same_code", "reconstructions"):
@@ -104,6 +105,9 @@ def test_every_setting_makes_another_file() -> None:
     for name in ("latent_grid", "swapped_codes", "same_code", "reconstructions"):
         make = getattr(products, name)
         assert make(RUN, 5).file != make(RUN, 6).file
+    readers = [RUN.updated(method="supervised", seed=seed) for seed in (0, 1)]
+    asked = [(5, readers[0]), (6, readers[0]), (5, readers[1])]
+    assert len({products.quality(RUN, *each).file for each in asked}) == 3
     tuning = FineTuning(n_labels=20)
     changed = {"n_labels": 30, "label_split": 1, "seed": 1, "mixup": "on", "copies": 2}
     files = {products.fine_tuned(RUN, tuning.updated(**{k: v})).file for k, v in changed.items()}

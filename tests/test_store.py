@@ -393,6 +393,10 @@ def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path
             same_code = products.same_code(space.of_dimension(dimension, seed), steps)
             put_product(store.folder(same_code.run), same_code, sheet)
 
+    for run in [run for seed in space.seeds for run in space.drawn(seed).values()]:
+        judged = f"of,metric,value\nsamples,frechet,{run.latent_dim}\nreal,frechet,0.5\n"
+        put_product(store.folder(run), space.quality(run), judged)
+
     table = results.write("smoke", "made", results.latent_space_tables(space))
     assert list(table.columns) == [*results.COLUMNS, "at_sigma"]
     assert not table[results.COLUMNS].isna().any().any()
@@ -419,6 +423,12 @@ def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path
     assert follows.to_dict() == {
         (t, s): float(t == "uniform_sigma") for _, t in SETTINGS[:2] for s in (0.5, 2.0, 10.0)
     }
+    frechet = first[first.metric == "sample_frechet"]
+    assert frechet.value[frechet.method != "dsm"].tolist() == (
+        frechet.latent_dim[frechet.method != "dsm"].tolist()
+    )
+    assert sorted(frechet.run) == sorted({run.key for run in space.drawn(3).values()})
+    assert first[first.metric == "real_frechet"].value.eq(0.5).all()
     for seed, rows in table.groupby("seed"):
         for metric, times in (("sample_diversity", 1), ("sample_error", seed)):
             spread = rows[rows.metric == metric].set_index("latent_dim").value

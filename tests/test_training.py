@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -23,7 +24,7 @@ from drlcore.loss import DRL, METHODS, Batch, Loss
 from drlcore.model import EncoderModel
 from drlcore.noise_range import NoiseRange
 from drlcore.training import checkpoint, store
-from drlcore.training.loop import HISTORY, train
+from drlcore.training.loop import HISTORY, _learning_rate, train
 from drlcore.training.run import RunParameters, build_model
 
 RUN = RunParameters(dataset="digits", steps=60, batch_size=32, warmup_steps=5)
@@ -61,6 +62,27 @@ def test_adam_gets_the_run_s_epsilon(tmp_path: Path) -> None:
 
     usual, small, huge = moved(1e-8), moved(1e-15), moved(1.0)
     assert small > 1.01 * usual > 100 * huge > 0
+
+
+def test_the_learning_rate_rises_holds_and_falls() -> None:
+    """Warm-up over 4 of 20 steps, cooldown over the last 10, by hand."""
+    run = RUN.updated(steps=20, warmup_steps=4, cooldown=0.5, learning_rate=2.0)
+    rates = [_learning_rate(run, step) for step in range(20)]
+    up, down = [0.5, 1.0, 1.5, 2.0], [2 * k / 10 for k in range(10, 0, -1)]
+    assert rates == pytest.approx([*up, *[2.0] * 6, *down])
+    constant = [_learning_rate(run.updated(cooldown=0.0), step) for step in range(20)]
+    assert constant == pytest.approx([*up, *[2.0] * 16])
+    whole = [_learning_rate(run.updated(cooldown=1.0, warmup_steps=0), s) for s in range(20)]
+    assert whole == pytest.approx([2 * k / 20 for k in range(20, 0, -1)])
+    short = run.updated(steps=1, warmup_steps=0)
+    assert _learning_rate(short, 0) == 2.0  # one step is a whole one
+
+
+def test_a_cooldown_changes_the_weights_and_no_key_of_a_run_without_one(tmp_path: Path) -> None:
+    cooled = RUN.updated(cooldown=0.5)
+    assert "cooldown" not in RUN.model_dump(mode="json")
+    assert cooled.key != RUN.key
+    assert not same(weights(RUN, tmp_path / "a"), weights(cooled, tmp_path / "b"))
 
 
 def test_loss_falls_and_history_says_so(tmp_path: Path) -> None:
@@ -156,9 +178,20 @@ def test_averaged_weights_go_with_averaged_statistics(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [1, 33, 59])
-@pytest.mark.parametrize("method", ["drl", "vdrl", "drl-mixup"])
-def test_interrupted_run_ends_on_the_same_bits(tmp_path: Path, at: int, method: str) -> None:
-    run = RUN.updated(method=method, lambda_z=1e-3)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": "drl"},
+        {"method": "vdrl"},
+        {"method": "drl-mixup"},
+        {"score_network": "unet", "width": 16, "cooldown": 0.5},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_interrupted_run_ends_on_the_same_bits(
+    tmp_path: Path, at: int, changes: dict[str, Any]
+) -> None:
+    run = RUN.updated(lambda_z=1e-3, **changes)
     whole = weights(run, tmp_path / "whole")
 
     def kill(step: int) -> None:

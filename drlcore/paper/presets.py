@@ -107,6 +107,7 @@ class Preset(TrainingPreset):
 
     Attributes:
         sampler: of a model that is sampled from, and of every second stage.
+        reader_steps: of the classifier that samples are read by.
         nfe_steps: noise levels of the probability-flow ODE.
         n_levels, n_seeds: of the noise dial.
         latent_dims: of the diversity figure.
@@ -118,6 +119,7 @@ class Preset(TrainingPreset):
     """
 
     sampler: SamplerPreset
+    reader_steps: int = Field(default=2500, ge=1)
     nfe_steps: int = Field(ge=1)
     n_levels: int = Field(ge=2)
     n_seeds: int = Field(ge=1)

@@ -25,7 +25,7 @@ from drlcore.paper import protocol as protocols
 from drlcore.paper.protocol import Protocol
 from drlcore.paper.sheets import Arrays
 from drlcore.parameters import fingerprint
-from drlcore.probes import mutual_information, neural, over_time, static
+from drlcore.probes import mutual_information, neural, over_time, sample_quality, static
 from drlcore.probes import usage as use
 from drlcore.training import store
 from drlcore.training.checkpoint import csv_bytes
@@ -147,6 +147,19 @@ def same_code(run: RunParameters, steps: int) -> Product[Arrays]:
 def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
     """Samples from the codes of test images, see ``sheets.reconstructions``."""
     return _sheet(run, "reconstructions", sheets.reconstructions, steps)
+
+
+def quality(run: RunParameters, steps: int, by: RunParameters) -> Product[pd.DataFrame]:
+    """Its samples as the run ``by`` reads them, see ``protocol.quality_of_samples``."""
+    settings = {
+        "images": protocols.QUALITY_IMAGES,
+        "steps": steps,
+        "by": by.key,
+        "confident": sample_quality.CONFIDENT,
+        "nearest": sample_quality.NEAREST,
+    }
+    compute = partial(protocols.quality_of_samples, steps=steps, by=by)
+    return Product(run, "quality", ".csv", compute, settings)
 
 
 def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:

@@ -8,23 +8,28 @@ import numpy as np
 import pandas as pd
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from drlcore.baselines import METHODS
+from drlcore.baselines.model import read
 from drlcore.data.datasets import load_dataset
 from drlcore.data.splits import Array
 from drlcore.model import EncoderModel, encode, with_score_network
-from drlcore.paper.sheets import Arrays
+from drlcore.paper.sheets import Arrays, samples_of_codes
 from drlcore.parameters import Parameters
 from drlcore.probes.mutual_information import mutual_information_over_time
 from drlcore.probes.neural import DEFAULT, ProbeTraining
 from drlcore.probes.over_time import few_shot, probe_times
+from drlcore.probes.sample_quality import Reading, sample_quality
 from drlcore.probes.static import METRIC_COLUMNS, probe
 from drlcore.probes.trajectory import codes_over_time, time_grid, trajectories
 from drlcore.probes.usage import code_usage
 from drlcore.probes.whole_trajectory import ablate_times, attention_over_time, probe_trajectory
 from drlcore.training.run import RunParameters
+from drlcore.training.store import load_or_train
 
 CURVE_IMAGES = 1000
+QUALITY_IMAGES = 2000
 
 
 class Protocol(Parameters):
@@ -85,6 +90,38 @@ def use_of_code(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
     """What the code is worth to the score network, see ``probes.usage.code_usage``."""
     part, method = load_dataset(run.dataset).validation, METHODS[run.method]
     return code_usage(with_score_network(model), part, method, run.seed, run.train_images)
+
+
+def reader(dataset: str, steps: int) -> RunParameters:
+    """The small classifier that samples of a data set are read by."""
+    return RunParameters(
+        dataset=dataset, method="supervised", encoder="conv-norm", latent_dim=64, steps=steps,
+        learning_rate=3e-3, cooldown=0.5, ema_decay=0.9999,
+    )  # fmt: skip
+
+
+def quality_of_samples(
+    run: RunParameters, model: EncoderModel, steps: int, by: RunParameters
+) -> pd.DataFrame:
+    """Samples from codes of validation images as the classifier ``by`` reads them.
+
+    Beside test images; see ``probes.sample_quality``. Columns ``of``, ``samples`` or ``real``, the
+    validation images themselves; ``metric``; ``value``.
+    """
+    samples, images = samples_of_codes(run, model, steps, QUALITY_IMAGES)
+    classifier = load_or_train(by, progress=False)
+    shown, real = _read(classifier, images), _read(classifier, load_dataset(run.dataset).test.x)
+    readings = {"samples": _read(classifier, samples), "real": shown}
+    found = {of: sample_quality(each, shown, real) for of, each in readings.items()}
+    rows = [(of, name, value) for of, each in found.items() for name, value in each.items()]
+    return pd.DataFrame(rows, columns=["of", "metric", "value"])
+
+
+@torch.no_grad()
+def _read(classifier: EncoderModel, x: Tensor) -> Reading:
+    codes = encode(classifier, x)
+    device = next(classifier.parameters()).device
+    return Reading.of(codes, read(classifier, torch.from_numpy(codes).to(device)).cpu())
 
 
 def probe_single_times(run: RunParameters, model: EncoderModel, protocol: Protocol) -> pd.DataFrame:

@@ -20,6 +20,7 @@ SWAP_DIGITS = 4
 SWAP_SIGMAS = (0.5, 2.0, 10.0)
 SAME_CODE_SAMPLES = 100
 DIVERSITY_IMAGES, DIVERSITY_SAMPLES = 50, 20
+_CHUNK = 100  # images denoised at a time: a CPU's caches hold so many
 
 
 def latent_grid(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
@@ -125,6 +126,25 @@ def reconstructions(run: RunParameters, model: EncoderModel, steps: int) -> Arra
     }
 
 
+def samples_of_codes(
+    run: RunParameters, model: EncoderModel, steps: int, images: int
+) -> tuple[Tensor, Tensor]:
+    """One sample from the code of each of the first validation images, and those images.
+
+    Both (N, C, H, W) in [-1, 1], samples in steps of 1/127.5 as images are; N is ``images`` or all.
+    A Gaussian code is drawn, z ~ E(z | x0); a model without a code samples without one.
+    """
+    part = load_dataset(run.dataset).validation.first(images)
+    device = next(model.parameters()).device
+    level = run.read_at or run.noise.sigma_max
+    t = model.sde.t(torch.full((len(part.x),), level)).to(device)
+    with torch.no_grad():
+        code = METHODS[run.method].code(model, part.x.to(device), part.y.to(device), t)
+    z = code.sample(torch.Generator().manual_seed(run.seed))
+    drawn, _ = _draw(run, model, z, steps)
+    return torch.from_numpy(drawn).float() / 127.5 - 1, part.x
+
+
 def codes_of_test(run: RunParameters, model: EncoderModel) -> Arrays:
     """Codes of all test images: float32 (N, latent_dim)."""
     return {"codes": encode(model, load_dataset(run.dataset).test.x, run.read_at)}
@@ -140,9 +160,12 @@ def _draw(
     generator = torch.Generator().manual_seed(run.seed)
     if start is not None:
         start = (start[0].to(device), start[1])
-    samples = probability_flow_ode(
-        model.sde, diffusion.denoise, z.to(device), shape, steps, generator, start
-    )
+
+    def denoise(xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        blocks = zip(*(each.split(_CHUNK) for each in (xt, t, z)), strict=True)
+        return torch.cat([diffusion.denoise(*block) for block in blocks])
+
+    samples = probability_flow_ode(model.sde, denoise, z.to(device), shape, steps, generator, start)
     return _to_uint8(samples.x), np.array(samples.nfe)
 
 

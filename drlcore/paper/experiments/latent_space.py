@@ -12,10 +12,12 @@ from drlcore.paper.products import (
     codes,
     latent_grid,
     metrics,
+    quality,
     same_code,
     swapped_codes,
     usage,
 )
+from drlcore.paper.protocol import reader
 from drlcore.training.run import RunParameters
 
 # What notebook 03 compares.
@@ -77,8 +79,25 @@ class LatentSpace(ImageExperiment):
         """Denoising score matching without a code: the floor to get under."""
         return self.run("vdrl", "uniform_t", seed).updated(method="dsm", lambda_z=0.0)
 
+    def drawn(self, seed: int | None = None) -> dict[str, RunParameters]:
+        """The runs whose samples are judged, by what tables call them."""
+        names = {"uniform_t": "uniform t", "uniform_sigma": "uniform σ"}
+        runs = {f"{m}, {names[t]}": self.sampler(m, t, seed) for m, t in SETTINGS}
+        for dimension in self.numbers.latent_dims:
+            runs[f"vdrl, code of {dimension}"] = self.of_dimension(dimension, seed)
+        return {**runs, "no code": self.unconditional(seed)}
+
+    @property
+    def reader(self) -> RunParameters:
+        """The classifier that samples are read by."""
+        return reader(self.dataset, self.numbers.reader_steps)
+
+    def quality(self, run: RunParameters) -> Product[pd.DataFrame]:
+        """How good the samples of ``run`` are."""
+        return quality(run, self.numbers.nfe_steps, self.reader)
+
     def runs(self) -> list[RunParameters]:
-        runs = []
+        runs = [self.reader]
         for seed in self.seeds:
             runs += [self.run(m, t, seed) for m, t in SETTINGS]
             runs += [self.of_dimension(d, seed) for d in self.numbers.latent_dims]
@@ -93,6 +112,7 @@ class LatentSpace(ImageExperiment):
             trained = [self.run(m, t, seed) for m, t in SETTINGS]
             products += [metrics(run) for run in trained]
             products += [usage(run) for run in (*trained, self.unconditional(seed))]
+            products += [self.quality(run) for run in self.drawn(seed).values()]
             products += [swapped_codes(self.sampler(m, t, seed), steps) for m, t in SETTINGS[:2]]
             for run in (self.of_dimension(d, seed) for d in self.numbers.latent_dims):
                 products += [same_code(run, steps), metrics(run)]

@@ -141,8 +141,19 @@ def usage_rows(run: RunParameters, used: pd.DataFrame) -> pd.DataFrame:
     return add_run_columns(run, rows[["split", "metric", "value", "at_sigma"]])
 
 
+def quality_rows(run: RunParameters, judged: pd.DataFrame) -> pd.DataFrame:
+    """How good the samples of ``run`` are: a table of ``quality_of_samples``, tidy.
+
+    Split ``validation``; metrics ``sample_<name>``, and ``real_<name>`` of the images whose codes
+    were given.
+    """
+    prefix = judged.of.map({"samples": "sample_", "real": "real_"})
+    rows = judged.assign(metric=prefix + judged.metric, split="validation")
+    return add_run_columns(run, rows[["split", "metric", "value"]])
+
+
 def latent_space_tables(experiment: LatentSpace) -> list[pd.DataFrame]:
-    """Notebook 03's numbers, all seeds: probes, usage, swapped codes, diversity.
+    """Notebook 03's numbers, all seeds: probes, usage, sample quality, swapped codes, diversity.
 
     Usage (see ``usage_rows``) is that of every setting, and of the model without a code (``dsm``).
     ``follows_code`` has ``at_sigma``, the level that denoising started from.
@@ -154,6 +165,8 @@ def latent_space_tables(experiment: LatentSpace) -> list[pd.DataFrame]:
         tables += [add_run_columns(run, metrics(run).load()) for run in trained]
         for run in (*trained, experiment.unconditional(seed)):
             tables.append(usage_rows(run, usage(run).load()))
+        for run in dict.fromkeys(experiment.drawn(seed).values()):
+            tables.append(quality_rows(run, experiment.quality(run).load()))
         for method, t_sampler in SETTINGS[:2]:
             run = experiment.sampler(method, t_sampler, seed)
             follows = follows_code(swapped_codes(run, steps).load())

@@ -1,0 +1,85 @@
+"""How good samples are: against closed forms, and with what is good and bad by construction."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+
+from drlcore.probes.sample_quality import (
+    Reading,
+    frechet_distance,
+    precision_and_recall,
+    sample_quality,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def exactly(mean: np.ndarray, cov: np.ndarray, n: int = 200) -> np.ndarray:
+    """Points with exactly this mean and covariance."""
+    x = RNG.normal(size=(n, len(mean)))
+    x -= x.mean(0)
+    white = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T
+    return white @ np.linalg.cholesky(cov).T + mean
+
+
+def test_frechet_distance_of_gaussians() -> None:
+    a_cov = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.2], [0.0, 0.2, 0.5]])
+    b_cov = np.array([[1.0, -0.3, 0.1], [-0.3, 3.0, 0.0], [0.1, 0.0, 0.7]])
+    a_mean, b_mean = np.array([0.0, 1.0, 2.0]), np.array([1.0, -1.0, 2.5])
+    root = sqrtm(a_cov) @ b_cov @ sqrtm(a_cov)
+    expected = np.sum((a_mean - b_mean) ** 2) + np.trace(a_cov + b_cov - 2 * sqrtm(root))
+    a, b = exactly(a_mean, a_cov), exactly(b_mean, b_cov)
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(b, a) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+
+
+def test_frechet_distance_where_covariances_commute() -> None:
+    a, b = exactly(np.zeros(2), np.diag([1.0, 4.0])), exactly(np.zeros(2), np.diag([9.0, 4.0]))
+    assert frechet_distance(a, b) == pytest.approx((3 - 1) ** 2)
+
+
+def test_frechet_distance_of_features_that_are_all_alike() -> None:
+    assert frechet_distance(np.zeros((9, 3), np.float32), np.ones((9, 3), np.float32)) == 3
+
+
+def test_precision_and_recall() -> None:
+    real = RNG.normal(size=(300, 2))
+    same = precision_and_recall(real, real)
+    assert same == (1, 1)
+    far = precision_and_recall(real + 100, real)
+    assert far == (0, 0)
+    # Samples of half of the real: all good, half of what there is.
+    two = np.concatenate([real, real + 100])
+    assert precision_and_recall(real, two) == (1, 0.5)
+    assert precision_and_recall(two, real) == (0.5, 1)
+
+
+def test_a_point_is_among_others_up_to_the_third_nearest_of_its_own() -> None:
+    others = np.array([[0.0], [1.0], [2.0], [3.0]])  # of 0 the third nearest is 3, of 1 it is 2
+    for x, among in ((-2.99, 1), (-3.01, 0), (5.99, 1), (6.01, 0)):
+        precision, _ = precision_and_recall(np.full((5, 1), x), others)
+        assert precision == among, x
+
+
+def test_reading_is_the_largest_probability() -> None:
+    logits = torch.tensor([[0.0, math.log(3.0)], [math.log(9.0), 0.0]])
+    read = Reading.of(np.zeros((2, 1), np.float32), logits)
+    assert read.classes.tolist() == [1, 0]
+    assert read.confidence.tolist() == pytest.approx([0.75, 0.9])
+
+
+def test_sample_quality_counts_readable_samples_and_those_of_the_right_class() -> None:
+    codes = RNG.normal(size=(4, 2)).astype(np.float32)
+    samples = Reading(codes, np.array([0, 1, 1, 0]), np.array([0.9, 0.89, 1.0, 0.95]))
+    shown = Reading(codes, np.array([0, 1, 0, 1]), np.ones(4))
+    real = Reading(np.concatenate([codes, codes]), np.zeros(8, int), np.ones(8))
+    found = sample_quality(samples, shown, real)
+    assert (found["readable"], found["agreement"]) == (0.75, 0.5)
+    assert (found["precision"], found["recall"]) == (1, 1)
+    assert found["frechet"] == pytest.approx(frechet_distance(codes, real.codes))
