@@ -1,4 +1,8 @@
-"""Sampling: the probability-flow ODE, for a score network given a code."""
+"""Samplers: Euler-Maruyama, predictor-corrector and the probability-flow ODE, given a code.
+
+All walk from the prior at t_max, or from a start, down to t_min, and end on a denoising step, so
+that no noise of size sigma_min is left in the result.
+"""
 
 from __future__ import annotations
 
@@ -88,12 +92,10 @@ def probability_flow_ode(
     ramp = torch.linspace(high ** (1 / rho), low ** (1 / rho), steps, dtype=torch.float64) ** rho
     times = sde.t(ramp)
     scales = sde.mean_coefficient(times)
-    calls = 0
+    counted = _Counted(denoiser, z)
 
     def denoised(y: Tensor, i: int) -> Tensor:
-        nonlocal calls
-        calls += 1
-        return denoiser(float(scales[i]) * y, y.new_full(shape[:1], float(times[i])), z)
+        return counted(float(scales[i]) * y, float(times[i]))
 
     y = x / float(scales[0])
     for i in range(steps - 1):
@@ -102,13 +104,104 @@ def probability_flow_ode(
         euler = y + (following - sigma) * slope
         slope = 0.5 * (slope + (euler - denoised(euler, i + 1)) / following)
         y = y + (following - sigma) * slope
-    x = denoised(y, steps - 1)
+    return _finish(denoised(y, steps - 1), counted, "probability_flow_ode")
+
+
+@torch.no_grad()
+def euler_maruyama(
+    sde: SDE,
+    score: ModelFunction,
+    z: Tensor | None,
+    shape: tuple[int, ...],
+    steps: int,
+    generator: torch.Generator,
+    start: Start | None = None,
+) -> Samples:
+    """Reverse-time SDE by Euler-Maruyama, NFE = steps (DRL Sec. 2.1).
+
+    On ``steps`` times, uniform in t; the last evaluation, at t_min, is the denoising step
+    E[x0 | xt]. Noise is drawn on the CPU. Arguments, but for ``score``, and errors as for
+    ``probability_flow_ode``.
+    """
+    return _reverse_sde(sde, score, z, shape, steps, generator, start, snr=None)
+
+
+@torch.no_grad()
+def predictor_corrector(
+    sde: SDE,
+    score: ModelFunction,
+    z: Tensor | None,
+    shape: tuple[int, ...],
+    steps: int,
+    generator: torch.Generator,
+    start: Start | None = None,
+    snr: float = 0.16,
+) -> Samples:
+    """Euler-Maruyama with a Langevin step before each of its steps, NFE = 2 * steps.
+
+    The Langevin step is x + e * score + sqrt(2 e) * noise, e = 2 (snr * std(t))^2. The e of Song
+    et al. 2021, 2 (snr * mean||noise|| / mean||score||)^2, takes means over the batch, so that a
+    sample depends on its neighbours; here both norms have their expected size under the
+    perturbation kernel, sqrt(d) and sqrt(d) / std, which is the same e in high dimension.
+
+    Raises:
+        ParameterError: snr <= 0, or as for ``probability_flow_ode``.
+    """
+    if not snr > 0:
+        raise ParameterError(f"snr = {snr!r}: must be above 0")
+    return _reverse_sde(sde, score, z, shape, steps, generator, start, snr)
+
+
+def _reverse_sde(
+    sde: SDE,
+    score: ModelFunction,
+    z: Tensor | None,
+    shape: tuple[int, ...],
+    steps: int,
+    generator: torch.Generator,
+    start: Start | None,
+    snr: float | None,
+) -> Samples:
+    x, t_start = _begin(sde, z, shape, steps, generator, start)
+    counted = _Counted(score, z)
+    times = torch.linspace(t_start, sde.t_min, steps, dtype=torch.float64)
+    scales, stds, diffusions = sde.mean_coefficient(times), sde.std(times), sde.diffusion(times)
+
+    def noise() -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=x.dtype).to(x.device)
+
+    for i, t in enumerate(times.tolist()):
+        if snr is not None:
+            size = 2 * (snr * float(stds[i])) ** 2
+            x = x + size * counted(x, t) + (2 * size) ** 0.5 * noise()
+        estimate = counted(x, t)
+        if i == steps - 1:
+            x = (x + float(stds[i]) ** 2 * estimate) / float(scales[i])
+            break
+        dt = t - float(times[i + 1])
+        drift = sde.reverse_drift(x, times[i], estimate)
+        x = x - dt * drift + float(diffusions[i]) * dt**0.5 * noise()
+    return _finish(x, counted, "euler_maruyama" if snr is None else "predictor_corrector")
+
+
+class _Counted:
+    """A model at one time for the whole batch, counting its calls."""
+
+    def __init__(self, model: ModelFunction, z: Tensor | None) -> None:
+        self.model, self.z, self.calls = model, z, 0
+
+    def __call__(self, xt: Tensor, t: float) -> Tensor:
+        self.calls += 1
+        return self.model(xt, xt.new_full((xt.shape[0],), t), self.z)
+
+
+def _finish(x: Tensor, counted: _Counted, name: str) -> Samples:
     if not torch.isfinite(x).all():
         raise FloatingPointError(
-            f"probability_flow_ode: samples are not finite after {calls} evaluations; "
+            f"{name}: samples are not finite after {counted.calls} evaluations; "
             "check the model's output and take more steps"
         )
-    return Samples(x, calls)
+    return Samples(x, counted.calls)
 
 
 def _begin(

@@ -182,6 +182,7 @@ CHANGES: dict[str, Any] = {
     "first_stage": BASE,
     "label_split": LabelSplit(n_labels=10),
     "adam_epsilon": 1e-15,
+    "cooldown": 0.5,
 }
 
 
@@ -192,8 +193,8 @@ def test_any_changed_parameter_is_another_run():
 
 
 def test_a_field_younger_than_stored_runs_leaves_their_keys_alone():
-    assert BASE.adam_epsilon == 1e-8 and BASE.label_split is None
-    assert not {"adam_epsilon", "label_split"} & BASE.model_dump().keys()
+    assert BASE.adam_epsilon == 1e-8 and BASE.label_split is None and BASE.cooldown == 0
+    assert not {"adam_epsilon", "cooldown", "label_split"} & BASE.model_dump().keys()
     changed = BASE.updated(adam_epsilon=1e-15)
     assert RunParameters.from_json(changed.model_dump_json()) == changed
 

@@ -29,7 +29,8 @@ MODULES = {  # what products are computed with, by the wing that it is in
     ],
 }  # fmt: skip
 ELSEWHERE = {
-    "laplacenet.fine_tuning._CHUNK", "paper.sheets._CHUNK", "probes.usage._BATCH",  # at a time, of no consequence
+    # At a time, of no consequence.
+    "laplacenet.fine_tuning._CHUNK", "paper.sheets._CHUNK", "probes.usage._BATCH",
     "probes.usage.WORTH",  # read from the table, by what is made of it
     "baselines.views.GAUSS_SIGMA", "baselines.views.CROP_SCALE",  # of the training of a run
 }  # fmt: skip
@@ -39,6 +40,8 @@ def every_product() -> dict[str, Product[Any]]:
     made: dict[str, Product[Any]] = {
         "fine_tuned": products.fine_tuned(RUN, FineTuning(n_labels=20, supervised_epochs=1)),
     }
+    reader = RUN.updated(method="supervised")
+    made["samplers"] = products.samplers(RUN, reader, (2, 3), (4,))
     made["quality"] = products.quality(RUN, 5, RUN.updated(method="supervised"))
     for name in ("metrics", "usage", "codes", "label_graph"):
         made[name] = getattr(products, name)(RUN)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.linalg import sqrtm
 
+from drlcore.data.datasets import load_dataset
+from drlcore.paper import protocol
 from drlcore.probes.sample_quality import (
     Reading,
     frechet_distance,
     precision_and_recall,
     sample_quality,
 )
+from drlcore.training.run import RunParameters, build_model
 
 RNG = np.random.default_rng(0)
 
@@ -83,3 +87,29 @@ def test_sample_quality_counts_readable_samples_and_those_of_the_right_class() -
     assert (found["readable"], found["agreement"]) == (0.75, 0.5)
     assert (found["precision"], found["recall"]) == (1, 1)
     assert found["frechet"] == pytest.approx(frechet_distance(codes, real.codes))
+
+
+def test_samples_that_are_the_images_are_as_good_as_the_images(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And noise is not: by a classifier that is trained here."""
+    digits, run = load_dataset("digits"), RunParameters(dataset="digits", steps=1)
+    by, model = protocol.reader("digits", 300), build_model(run, digits)
+    images = digits.validation.x
+    noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found = {}
+    for name, samples in {"images": images, "noise": noise}.items():
+        monkeypatch.setattr(protocol, "samples_of_codes", lambda *_, s=samples: (s, images, 5))
+        table = protocol.quality_of_samples(run, model, 2, by)
+        assert list(table.columns) == ["of", "metric", "value"]
+        found[name] = table.set_index(["of", "metric"]).value
+        walks = protocol.quality_by_sampler(run, model, by, (2, 3), (4,))
+        assert walks.sampler.unique().tolist() == ["heun", "euler-maruyama", "predictor-corrector"]
+        values = walks[walks.sampler == "heun"].groupby("metric").value.first()
+        assert values.to_dict() == found[name]["samples"].to_dict()
+    good, bad = found["images"], found["noise"]
+    assert good["samples"].to_dict() == good["real"].to_dict() == bad["real"].to_dict()
+    assert good["real", "agreement"] == 1 and good["real", "readable"] > 0.9
+    assert bad["samples", "agreement"] < 0.3
+    assert bad["samples", "frechet"] > 10 * good["real", "frechet"]
+    assert bad["samples", "precision"] < good["real", "precision"]

@@ -9,7 +9,12 @@ from torch import Tensor
 from drlcore.errors import ParameterError
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.gaussian_mixture import GaussianMixture
-from drlcore.sampling import Samples, probability_flow_ode
+from drlcore.sampling import (
+    Samples,
+    euler_maruyama,
+    predictor_corrector,
+    probability_flow_ode,
+)
 from drlcore.sde import SDE, SDES
 
 torch.set_num_threads(1)
@@ -18,6 +23,11 @@ MEANS = torch.tensor([[3.0, 0.0], [-2.0, 2.5], [-1.0, -3.0]])
 WEIGHTS = torch.tensor([0.5, 0.3, 0.2])
 MIXTURE = GaussianMixture(MEANS, 0.4, WEIGHTS)
 LABELS = torch.arange(3)
+SAMPLERS: dict[str, Any] = {
+    "euler_maruyama": (euler_maruyama, 400, lambda steps: steps),
+    "predictor_corrector": (predictor_corrector, 200, lambda steps: 2 * steps),
+    "probability_flow_ode": (probability_flow_ode, 60, lambda steps: 2 * steps - 1),
+}
 
 
 @pytest.fixture(params=["ve", "vp", "subvp"])
@@ -29,16 +39,23 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def sample(sde: SDE, n: int, steps: int = 60, **options: Any) -> Samples:
+def model(name: str, sde: SDE, mixture: GaussianMixture = MIXTURE, labels: Tensor | None = None):
+    noised = mixture.noised(sde, labels)
+    return noised.denoiser if name == "probability_flow_ode" else noised.score
+
+
+def sample(name: str, sde: SDE, n: int, steps: int | None = None, **options) -> Samples:
+    sampler, usual, _ = SAMPLERS[name]
     z, labels = options.pop("z", None), options.pop("labels", None)
     generator = options.pop("generator", seeded())
-    function = options.pop("function", None) or MIXTURE.noised(sde, labels).denoiser
-    return probability_flow_ode(sde, function, z, (n, 2), steps, generator, **options)
+    function = options.pop("function", None) or model(name, sde, labels=labels)
+    return sampler(sde, function, z, (n, 2), steps or usual, generator, **options)
 
 
-def test_a_mixture_is_recovered(sde):
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_mixture_is_recovered(sde, name):
     n = 4000
-    result = sample(sde, n)
+    result = sample(name, sde, n)
     x = result.x.double()
     nearest = torch.cdist(x, MEANS.double()).argmin(dim=1)
     for k, weight in enumerate(WEIGHTS.tolist()):
@@ -50,18 +67,20 @@ def test_a_mixture_is_recovered(sde):
     assert result.x.dtype == torch.float32
 
 
-def test_z_reaches_the_model(sde):
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_z_reaches_the_model(sde, name):
     """With the mode as z, every sample lands in the mode it was told."""
     z = torch.arange(60) % 3
-    x = sample(sde, 60, 60, z=z, labels=LABELS).x
+    x = sample(name, sde, 60, 60, z=z, labels=LABELS).x
     assert torch.equal(torch.cdist(x, MEANS).argmin(dim=1), z)
     assert float((x - MEANS[z]).norm(dim=1).max()) < 2.5
 
 
+@pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 2, 7])
-def test_evaluations_times_and_z_are_as_documented(sde, steps):
+def test_evaluations_times_and_z_are_as_documented(sde, name, steps):
     seen: list[tuple[torch.Size, float, Tensor | None]] = []
-    function, z = MIXTURE.noised(sde).denoiser, torch.randn(5, 3)
+    function, z = model(name, sde), torch.randn(5, 3)
 
     def spy(xt, t, given):
         assert not torch.is_grad_enabled()
@@ -70,8 +89,8 @@ def test_evaluations_times_and_z_are_as_documented(sde, steps):
         seen.append((t.shape, float(t[0]), given))
         return function(xt, t, given)
 
-    result = sample(sde, 5, steps, function=spy, z=z)
-    assert result.nfe == len(seen) == 2 * steps - 1
+    result = sample(name, sde, 5, steps, function=spy, z=z)
+    assert result.nfe == len(seen) == SAMPLERS[name][2](steps)
     assert result.x.shape == (5, 2)
     assert all(shape == (5,) and given is z for shape, _, given in seen)
     times = [t for _, t, _ in seen]
@@ -81,24 +100,27 @@ def test_evaluations_times_and_z_are_as_documented(sde, steps):
         assert times[-1] == pytest.approx(sde.t_min, rel=1e-4, abs=1e-6)
 
 
-def test_the_last_step_denoises(sde):
-    """One step from a start is E[x0 | xt]."""
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_last_step_denoises(sde, name):
+    """One step from a start is E[x0 | xt] (before it, the corrector may move)."""
     x = 3 * torch.randn(6, 2, generator=seeded(1))
     t = float(sde.t(torch.tensor(0.8)))
-    result = sample(sde, 6, 1, start=(x, t))
-    expected = MIXTURE.noised(sde).denoiser(x, torch.full((6,), t))
-    torch.testing.assert_close(result.x, expected, rtol=1e-4, atol=1e-4)
+    result = sample(name, sde, 6, 1, start=(x, t))
+    if name != "predictor_corrector":
+        expected = MIXTURE.noised(sde).denoiser(x, torch.full((6,), t))
+        torch.testing.assert_close(result.x, expected, rtol=1e-4, atol=1e-4)
     # No noise of size sigma_min is left: a point mass is recovered far below it.
     point = GaussianMixture(MEANS[:1], 0.0)
-    x = sample(sde, 6, 20, function=point.noised(sde).denoiser).x
+    x = sample(name, sde, 6, 20, function=model(name, sde, point)).x
     torch.testing.assert_close(x, MEANS[:1].expand(6, 2), rtol=0, atol=1e-4)
 
 
-def test_a_partly_noised_start_keeps_its_law_and_its_mode(sde):
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_partly_noised_start_keeps_its_law_and_its_mode(sde, name):
     x0, component = MIXTURE.sample(4000, seeded(2))
     t = float(sde.t(torch.tensor(0.5)))
     xt = sde.perturb(x0.float(), torch.tensor(t), torch.randn(4000, 2, generator=seeded(3)))
-    x = sample(sde, 4000, 60, start=(xt, t), generator=seeded(4)).x
+    x = sample(name, sde, 4000, 60, start=(xt, t), generator=seeded(4)).x
     nearest = torch.cdist(x, MEANS).argmin(dim=1)
     assert float((nearest == component).float().mean()) > 0.99
     residual = x - MEANS[nearest]
@@ -106,17 +128,21 @@ def test_a_partly_noised_start_keeps_its_law_and_its_mode(sde):
     assert float(residual.mean()) == pytest.approx(0, abs=0.03)
 
 
-def test_the_generator_fixes_every_bit(sde):
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_generator_fixes_every_bit(sde, name):
     torch.manual_seed(0)
-    first = sample(sde, 20, 10, generator=seeded(7)).x
+    first = sample(name, sde, 20, 10, generator=seeded(7)).x
     torch.manual_seed(1)
-    assert torch.equal(first, sample(sde, 20, 10, generator=seeded(7)).x)
-    assert not torch.equal(first, sample(sde, 20, 10, generator=seeded(8)).x)
+    assert torch.equal(first, sample(name, sde, 20, 10, generator=seeded(7)).x)
+    assert not torch.equal(first, sample(name, sde, 20, 10, generator=seeded(8)).x)
 
 
 def test_the_ode_is_deterministic_given_its_start(sde):
     start = (sde.prior((10, 2), seeded(5)), sde.t_max)
-    one, two = (sample(sde, 10, generator=seeded(seed), start=start).x for seed in (1, 2))
+    one, two = (
+        sample("probability_flow_ode", sde, 10, generator=seeded(seed), start=start).x
+        for seed in (1, 2)
+    )
     assert torch.equal(one, two)
 
 
@@ -131,8 +157,8 @@ def test_the_ode_solves_the_gaussian_flow(sde):
     expected = MEANS[0] + at_low * 0.16 / (0.16 + low**2)
     errors = []
     for steps in (20, 40, 80):
-        function = gaussian.noised(sde).denoiser
-        x = sample(sde, 50, steps, function=function, start=start).x
+        function = model("probability_flow_ode", sde, gaussian)
+        x = sample("probability_flow_ode", sde, 50, steps, function=function, start=start).x
         assert x.dtype == torch.float64
         errors.append(float((x - expected).abs().max()))
     assert errors[-1] < 2e-3
@@ -140,22 +166,55 @@ def test_the_ode_solves_the_gaussian_flow(sde):
         assert 3.5 < coarse / fine < 5  # second order
 
 
-def test_refusals(sde):
+def test_the_langevin_step_is_as_documented(sde):
+    """One step at t: e = 2 (snr std)^2, in x + e score + sqrt(2 e) noise."""
+    t, snr = 0.7, 0.3
+    x = torch.randn(5, 2, generator=seeded(1))
+    seen: list[Tensor] = []
+
+    def spy(xt, t, z):
+        seen.append(xt)
+        return MIXTURE.noised(sde).score(xt, t)
+
+    sample("predictor_corrector", sde, 5, 1, function=spy, start=(x, t), snr=snr)
+    e = 2 * (snr * float(sde.std(torch.tensor(t)))) ** 2
+    noise = torch.randn(5, 2, generator=seeded())
+    moved = x + e * MIXTURE.noised(sde).score(x, torch.tensor(t)) + math.sqrt(2 * e) * noise
+    assert torch.equal(seen[0], x)
+    torch.testing.assert_close(seen[1], moved, rtol=1e-4, atol=1e-4)
+
+
+def test_samples_do_not_depend_on_their_neighbours(sde):
+    """The authors' batch-mean Langevin step fails this."""
+
+    def last_shifted(shift: float) -> Tensor:
+        x = torch.ones(4, 2)
+        x[3] += shift
+        return sample("predictor_corrector", sde, 4, 10, start=(x, sde.t_max)).x
+
+    torch.testing.assert_close(last_shifted(0.0)[:3], last_shifted(40.0)[:3])
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_refusals(sde, name):
     x = torch.zeros(3, 2)
     for steps in (0, -2):
         with pytest.raises(ParameterError, match="steps"):
-            sample(sde, 3, steps)
+            SAMPLERS[name][0](sde, model(name, sde), None, (3, 2), steps, seeded())
     with pytest.raises(ParameterError, match="z of shape"):
-        sample(sde, 3, 5, z=torch.zeros(4, 1))
+        sample(name, sde, 3, 5, z=torch.zeros(4, 1))
     with pytest.raises(ParameterError, match="start of shape"):
-        sample(sde, 2, 5, start=(x, sde.t_max))
+        sample(name, sde, 2, 5, start=(x, sde.t_max))
     for t in (1.5, -0.5):
         with pytest.raises(ParameterError, match="start time"):
-            sample(sde, 3, 5, start=(x, t))
-    with pytest.raises(FloatingPointError, match="not finite"):
-        sample(sde, 3, 5, function=lambda xt, t, z: xt / 0)
+            sample(name, sde, 3, 5, start=(x, t))
+    with pytest.raises(FloatingPointError, match=name):
+        sample(name, sde, 3, 5, function=lambda xt, t, z: xt / 0)
 
 
 def test_refused_options():
+    sde = SDES["ve"](NoiseRange())
+    with pytest.raises(ParameterError, match="snr"):
+        sample("predictor_corrector", sde, 3, 5, snr=0.0)
     with pytest.raises(ParameterError, match="rho"):
-        sample(SDES["ve"](NoiseRange()), 3, 5, rho=0.0)
+        sample("probability_flow_ode", sde, 3, 5, rho=0.0)

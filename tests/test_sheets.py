@@ -244,3 +244,30 @@ def test_codes_of_test_are_those_of_all_test_images_in_order():
 def test_bytes_round_and_clip():
     x = torch.tensor([-3.0, -1.0, -0.001, 0.0, 0.5, 1.0, 1.5])
     assert sheets._to_uint8(x).tolist() == [0, 0, 127, 128, 191, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "nfe"),
+    [("heun", 4, 7), ("euler-maruyama", 5, 5), ("predictor-corrector", 3, 6)],
+)
+def test_samples_of_codes_paint_the_code_of_each_image(sampler: str, steps: int, nfe: int) -> None:
+    """One sample for each of the first validation images, by every sampler."""
+    samples, images, evaluations = sheets.samples_of_codes(RUN, model_of(), steps, 30, sampler)
+    assert evaluations == nfe
+    assert torch.equal(images, DIGITS.validation.x[:30])
+    z = Encoder()(images).mean
+    torch.testing.assert_close(samples[:, 0, 0, 0], z[:, 0] / 10, rtol=0, atol=0.5 / 127.5 + 1e-4)
+    torch.testing.assert_close(samples[:, 0, 7, 0], z[:, 1] / 10, rtol=0, atol=0.5 / 127.5 + 1e-4)
+
+
+def test_samples_of_codes_are_of_all_images_where_fewer_are_there() -> None:
+    samples, images, _ = sheets.samples_of_codes(RUN, model_of(), 2, 10**6)
+    assert samples.shape == images.shape == DIGITS.validation.x.shape
+
+
+def test_samples_are_the_same_whatever_is_denoised_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, _, _ = sheets.samples_of_codes(RUN, model_of(), STEPS, 30)
+    monkeypatch.setattr(sheets, "_CHUNK", 7)
+    assert torch.equal(whole, sheets.samples_of_codes(RUN, model_of(), STEPS, 30)[0])

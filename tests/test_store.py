@@ -396,9 +396,20 @@ def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path
     for run in [run for seed in space.seeds for run in space.drawn(seed).values()]:
         judged = f"of,metric,value\nsamples,frechet,{run.latent_dim}\nreal,frechet,0.5\n"
         put_product(store.folder(run), space.quality(run), judged)
+    for seed in space.seeds:
+        judged = f"sampler,nfe,metric,value\nheun,5,frechet,{seed}\neuler-maruyama,6,frechet,7\n"
+        put_product(store.folder(space.samplers(seed).run), space.samplers(seed), judged)
 
     table = results.write("smoke", "made", results.latent_space_tables(space))
-    assert list(table.columns) == [*results.COLUMNS, "at_sigma"]
+    assert list(table.columns) == [*results.COLUMNS, "at_sigma", "sampler", "nfe"]
+    walks = table[table.sampler.notna()]
+    assert walks.set_index(["seed", "sampler", "nfe"]).value.to_dict() == {
+        (s, *walk): value
+        for s in (3, 4)
+        for walk, value in ((("heun", 5), s), (("euler-maruyama", 6), 7))
+    }
+    assert set(walks.run) == {space.samplers(seed).run.key for seed in space.seeds}
+    table = table[table.sampler.isna()]
     assert not table[results.COLUMNS].isna().any().any()
     assert (table.groupby(["metric", "seed"]).size().unstack().nunique(axis=1) == 1).all()
     assert ((table.sigma_min == 0.01) & (table.sigma_max == 50)).all()  # trained on, everywhere

@@ -1,4 +1,4 @@
-"""The U-Net of the laptop: its sizes, what it reads, and what it is told of the ends of the data."""
+"""The U-Net of the laptop: its sizes, what it reads, and what it is told of pixels."""
 
 from __future__ import annotations
 

@@ -109,6 +109,8 @@ class Preset(TrainingPreset):
         sampler: of a model that is sampled from, and of every second stage.
         reader_steps: of the classifier that samples are read by.
         nfe_steps: noise levels of the probability-flow ODE.
+        ode_steps, sde_nfe: what samplers are compared with: noise levels of the ODE, even numbers
+            of function evaluations of the SDE.
         n_levels, n_seeds: of the noise dial.
         latent_dims: of the diversity figure.
         toy_steps, toy_levels: of the toy dial; it uses ``n_seeds`` too.
@@ -121,6 +123,8 @@ class Preset(TrainingPreset):
     sampler: SamplerPreset
     reader_steps: int = Field(default=2500, ge=1)
     nfe_steps: int = Field(ge=1)
+    ode_steps: tuple[int, ...] = (3, 5, 9, 18, 36)
+    sde_nfe: tuple[int, ...] = (36, 100, 1000)
     n_levels: int = Field(ge=2)
     n_seeds: int = Field(ge=1)
     latent_dims: tuple[int, ...]

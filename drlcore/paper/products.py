@@ -162,6 +162,22 @@ def quality(run: RunParameters, steps: int, by: RunParameters) -> Product[pd.Dat
     return Product(run, "quality", ".csv", compute, settings)
 
 
+def samplers(
+    run: RunParameters, by: RunParameters, ode_steps: tuple[int, ...], sde_nfe: tuple[int, ...]
+) -> Product[pd.DataFrame]:
+    """The same by every sampler, see ``protocol.quality_by_sampler``."""
+    settings = {
+        "images": protocols.SAMPLER_IMAGES,
+        "by": by.key,
+        "ode_steps": ode_steps,
+        "sde_nfe": sde_nfe,
+        "confident": sample_quality.CONFIDENT,
+        "nearest": sample_quality.NEAREST,
+    }
+    compute = partial(protocols.quality_by_sampler, by=by, ode_steps=ode_steps, sde_nfe=sde_nfe)
+    return Product(run, "samplers", ".csv", compute, settings)
+
+
 def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
     """Probes at each encoder time, see ``protocol.probe_single_times``."""
     settings = {

@@ -29,7 +29,7 @@ from drlcore.training.run import RunParameters
 from drlcore.training.store import load_or_train
 
 CURVE_IMAGES = 1000
-QUALITY_IMAGES = 2000
+QUALITY_IMAGES, SAMPLER_IMAGES = 2000, 500
 
 
 class Protocol(Parameters):
@@ -108,13 +108,38 @@ def quality_of_samples(
     Beside test images; see ``probes.sample_quality``. Columns ``of``, ``samples`` or ``real``, the
     validation images themselves; ``metric``; ``value``.
     """
-    samples, images = samples_of_codes(run, model, steps, QUALITY_IMAGES)
+    samples, images, _ = samples_of_codes(run, model, steps, QUALITY_IMAGES)
     classifier = load_or_train(by, progress=False)
     shown, real = _read(classifier, images), _read(classifier, load_dataset(run.dataset).test.x)
     readings = {"samples": _read(classifier, samples), "real": shown}
     found = {of: sample_quality(each, shown, real) for of, each in readings.items()}
     rows = [(of, name, value) for of, each in found.items() for name, value in each.items()]
     return pd.DataFrame(rows, columns=["of", "metric", "value"])
+
+
+def quality_by_sampler(
+    run: RunParameters,
+    model: EncoderModel,
+    by: RunParameters,
+    ode_steps: tuple[int, ...],
+    sde_nfe: tuple[int, ...],
+) -> pd.DataFrame:
+    """Samples as above, by every sampler and number of function evaluations.
+
+    Columns ``sampler``, ``nfe``, ``metric``, ``value``. Heun's method with each of ``ode_steps``;
+    Euler-Maruyama and predictor-corrector with each of ``sde_nfe`` evaluations.
+    """
+    walks = [("heun", steps) for steps in ode_steps]
+    walks += [("euler-maruyama", nfe) for nfe in sde_nfe]
+    walks += [("predictor-corrector", nfe // 2) for nfe in sde_nfe]
+    classifier = load_or_train(by, progress=False)
+    real = _read(classifier, load_dataset(run.dataset).test.x)
+    rows = []
+    for sampler, steps in walks:
+        samples, images, nfe = samples_of_codes(run, model, steps, SAMPLER_IMAGES, sampler)
+        found = sample_quality(_read(classifier, samples), _read(classifier, images), real)
+        rows += [(sampler, nfe, name, value) for name, value in found.items()]
+    return pd.DataFrame(rows, columns=["sampler", "nfe", "metric", "value"])
 
 
 @torch.no_grad()

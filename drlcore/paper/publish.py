@@ -32,9 +32,10 @@ def publish() -> None:
     """Refresh the reference results and README's claims from the last laptop batch run.
 
     Committed are the run cards, every product that a notebook reads, the histories of the runs of
-    notebook 03, which alone reads any, and the weights of the two DRL models that it samples from,
-    to play with. What was not computed here, but committed before with the same parameters, stays;
-    so does a notebook that was not executed.
+    notebook 03, which alone reads any, and weights: of the two DRL models that it samples from, to
+    play with, and of the classifier that reads samples. What was not computed here, but committed
+    before with the same parameters, stays; so does a notebook that was not executed.
+
     Figures and result tables are already in place, unless the run wrote to ``$DRLCORE_OUTPUT``.
 
     Raises:
@@ -48,7 +49,8 @@ def publish() -> None:
     space = LatentSpace(preset=PRESET)
     files = [(product.run, product.file) for e in experiments for product in e.products()]
     files += [(run, HISTORY) for run in space.runs()]
-    files += [(space.sampler(*setting), WEIGHTS) for setting in SETTINGS[:2]]
+    weighed = [space.reader, *(space.sampler(*setting) for setting in SETTINGS[:2])]
+    files += [(run, WEIGHTS) for run in weighed]
     cards = {run.key: _there(find_card(run), f"run {run.key}") for run in runs}
     found = [_there(find(run, name), f"{name} of run {run.key}") for run, name in files]
     artefacts.write(staged, cards, {(file.run.key, file.name): file.read() for file in found})

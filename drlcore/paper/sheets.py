@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,7 +12,13 @@ from torch import Tensor
 from drlcore.baselines import METHODS
 from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.model import EncoderModel, encode, with_score_network
-from drlcore.sampling import Start, probability_flow_ode
+from drlcore.sampling import (
+    Samples,
+    Start,
+    euler_maruyama,
+    predictor_corrector,
+    probability_flow_ode,
+)
 from drlcore.training.run import RunParameters
 
 Arrays = dict[str, np.ndarray]
@@ -20,6 +27,11 @@ SWAP_DIGITS = 4
 SWAP_SIGMAS = (0.5, 2.0, 10.0)
 SAME_CODE_SAMPLES = 100
 DIVERSITY_IMAGES, DIVERSITY_SAMPLES = 50, 20
+SAMPLERS: dict[str, Callable[..., Samples]] = {
+    "heun": probability_flow_ode,
+    "euler-maruyama": euler_maruyama,
+    "predictor-corrector": predictor_corrector,
+}
 _CHUNK = 100  # images denoised at a time: a CPU's caches hold so many
 
 
@@ -127,12 +139,15 @@ def reconstructions(run: RunParameters, model: EncoderModel, steps: int) -> Arra
 
 
 def samples_of_codes(
-    run: RunParameters, model: EncoderModel, steps: int, images: int
-) -> tuple[Tensor, Tensor]:
-    """One sample from the code of each of the first validation images, and those images.
+    run: RunParameters, model: EncoderModel, steps: int, images: int, sampler: str = "heun"
+) -> tuple[Tensor, Tensor, int]:
+    """One sample from the code of each of the first validation images, those images, and the NFE.
 
     Both (N, C, H, W) in [-1, 1], samples in steps of 1/127.5 as images are; N is ``images`` or all.
     A Gaussian code is drawn, z ~ E(z | x0); a model without a code samples without one.
+
+    Args:
+        sampler: a name of ``SAMPLERS``.
     """
     part = load_dataset(run.dataset).validation.first(images)
     device = next(model.parameters()).device
@@ -141,8 +156,8 @@ def samples_of_codes(
     with torch.no_grad():
         code = METHODS[run.method].code(model, part.x.to(device), part.y.to(device), t)
     z = code.sample(torch.Generator().manual_seed(run.seed))
-    drawn, _ = _draw(run, model, z, steps)
-    return torch.from_numpy(drawn).float() / 127.5 - 1, part.x
+    drawn, nfe = _draw(run, model, z, steps, sampler=sampler)
+    return torch.from_numpy(drawn).float() / 127.5 - 1, part.x, int(nfe)
 
 
 def codes_of_test(run: RunParameters, model: EncoderModel) -> Arrays:
@@ -151,21 +166,28 @@ def codes_of_test(run: RunParameters, model: EncoderModel) -> Arrays:
 
 
 def _draw(
-    run: RunParameters, model: EncoderModel, z: Tensor, steps: int, start: Start | None = None
+    run: RunParameters,
+    model: EncoderModel,
+    z: Tensor,
+    steps: int,
+    start: Start | None = None,
+    sampler: str = "heun",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Probability-flow ODE samples of the codes ``z``, uint8, and the NFE."""
+    """Samples of the codes ``z``, uint8, and the NFE."""
     diffusion = with_score_network(model)
     device = next(model.parameters()).device
     shape = (len(z), *load_dataset(run.dataset).shape)
     generator = torch.Generator().manual_seed(run.seed)
     if start is not None:
         start = (start[0].to(device), start[1])
+    walk = SAMPLERS[sampler]
+    function = diffusion.denoise if sampler == "heun" else diffusion.score
 
-    def denoise(xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
+    def in_chunks(xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
         blocks = zip(*(each.split(_CHUNK) for each in (xt, t, z)), strict=True)
-        return torch.cat([diffusion.denoise(*block) for block in blocks])
+        return torch.cat([function(*block) for block in blocks])
 
-    samples = probability_flow_ode(model.sde, denoise, z.to(device), shape, steps, generator, start)
+    samples = walk(model.sde, in_chunks, z.to(device), shape, steps, generator, start)
     return _to_uint8(samples.x), np.array(samples.nfe)
 
 

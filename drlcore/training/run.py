@@ -54,8 +54,7 @@ class RunParameters(Parameters):
         seed: of the weights, the batches, the times and the noise; below 2^32, as numpy asks.
         steps, batch_size: optimiser steps and images a step.
         learning_rate, warmup_steps, clip_norm, ema_decay: Adam, linear warm-up, gradient norm.
-        cooldown: share of the steps, the last ones, over which the learning rate falls linearly,
-            to almost nothing at the end; 0 for a constant one.
+        cooldown: over this share of the steps, the last ones, the learning rate falls to nothing.
         adam_epsilon: added to the root mean square of a parameter's gradient, > 0; gradients far
             below it hardly move the parameter.
         train_images: train on the first so many images; None for all.

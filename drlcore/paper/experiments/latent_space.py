@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import pandas as pd
+
 from drlcore.baselines import METHODS
 from drlcore.paper.experiments.base import ImageExperiment, LatentDim, Penalty, Seed, Seeds
 from drlcore.paper.products import (
@@ -14,6 +16,7 @@ from drlcore.paper.products import (
     metrics,
     quality,
     same_code,
+    samplers,
     swapped_codes,
     usage,
 )
@@ -96,6 +99,11 @@ class LatentSpace(ImageExperiment):
         """How good the samples of ``run`` are."""
         return quality(run, self.numbers.nfe_steps, self.reader)
 
+    def samplers(self, seed: int | None = None) -> Product[pd.DataFrame]:
+        """How good they are by every sampler: VDRL with the largest code."""
+        run = self.of_dimension(max(self.numbers.latent_dims), seed)
+        return samplers(run, self.reader, self.numbers.ode_steps, self.numbers.sde_nfe)
+
     def runs(self) -> list[RunParameters]:
         runs = [self.reader]
         for seed in self.seeds:
@@ -113,6 +121,7 @@ class LatentSpace(ImageExperiment):
             products += [metrics(run) for run in trained]
             products += [usage(run) for run in (*trained, self.unconditional(seed))]
             products += [self.quality(run) for run in self.drawn(seed).values()]
+            products += [self.samplers(seed)]
             products += [swapped_codes(self.sampler(m, t, seed), steps) for m, t in SETTINGS[:2]]
             for run in (self.of_dimension(d, seed) for d in self.numbers.latent_dims):
                 products += [same_code(run, steps), metrics(run)]

@@ -102,3 +102,28 @@ def code_usage(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
         ax.set(xscale="log", yscale="log", xlabel="σ", ylabel=name)
     left.legend()
     return figure
+
+
+def samplers(table: pd.DataFrame, real: pd.DataFrame) -> Figure:
+    """Fréchet distance and share of readable samples over the number of function evaluations.
+
+    Mean over seeds and a band of one standard deviation; dashed, the real images themselves.
+
+    Args:
+        table: tidy quality by sampler (see ``results.sampler_rows``).
+        real: ``real_`` rows of tidy quality (see ``results.quality_rows``).
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(7.6, 2.9))
+    names = {"heun": "C0", "euler-maruyama": "C1", "predictor-corrector": "C2"}
+    titles = {"frechet": "Fréchet distance", "readable": "share read with confidence ≥ .9"}
+    for ax, (metric, title) in zip(axes, titles.items(), strict=True):
+        rows = table[table.metric == f"sample_{metric}"]
+        for sampler, colour in names.items():
+            spread = over_seeds(rows[rows.sampler == sampler], "nfe")
+            line_with_band(ax, spread, colour, ms=3, label=sampler)
+        level = real.value[real.metric == f"real_{metric}"].mean()
+        ax.axhline(level, color="0.5", ls="--", lw=1, label="real images")
+        ax.set(xscale="log", xlabel="function evaluations", ylabel=title)
+    axes[0].set(yscale="log")
+    axes[0].legend()
+    return figure

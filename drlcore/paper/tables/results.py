@@ -152,6 +152,15 @@ def quality_rows(run: RunParameters, judged: pd.DataFrame) -> pd.DataFrame:
     return add_run_columns(run, rows[["split", "metric", "value"]])
 
 
+def sampler_rows(run: RunParameters, judged: pd.DataFrame) -> pd.DataFrame:
+    """The same by sampler: a table of ``quality_by_sampler``, tidy.
+
+    Metrics ``sample_<name>``; beside ``COLUMNS`` the columns ``sampler`` and ``nfe``.
+    """
+    rows = judged.assign(metric="sample_" + judged.metric, split="validation")
+    return add_run_columns(run, rows[["split", "metric", "value", "sampler", "nfe"]])
+
+
 def latent_space_tables(experiment: LatentSpace) -> list[pd.DataFrame]:
     """Notebook 03's numbers, all seeds: probes, usage, sample quality, swapped codes, diversity.
 
@@ -167,6 +176,8 @@ def latent_space_tables(experiment: LatentSpace) -> list[pd.DataFrame]:
             tables.append(usage_rows(run, usage(run).load()))
         for run in dict.fromkeys(experiment.drawn(seed).values()):
             tables.append(quality_rows(run, experiment.quality(run).load()))
+        by_sampler = experiment.samplers(seed)
+        tables.append(sampler_rows(by_sampler.run, by_sampler.load()))
         for method, t_sampler in SETTINGS[:2]:
             run = experiment.sampler(method, t_sampler, seed)
             follows = follows_code(swapped_codes(run, steps).load())
