@@ -36,8 +36,8 @@ LEVELS = 9
 # Batches and learning rates as in the presets: laptop's before and now, and the paper's.
 NETWORKS: dict[str, dict[str, Any]] = {
     "mlp-context 256": {"score_network": "mlp-context", "width": 256, "learning_rate": 1.5e-3},
-    "unet 64": PRESETS["laptop"].sampler.training,
-    "unet 128": {**PRESETS["laptop"].sampler.training, "width": 128},
+    "unet 64": PRESETS["laptop"].drawn.training,
+    "unet 128": {**PRESETS["laptop"].drawn.training, "width": 128},
     "mnist-paper": {"score_network": "mnist-paper", "learning_rate": 1e-3},
     "ncsnpp-small": {"score_network": "ncsnpp-small", "learning_rate": 1e-3},
 }

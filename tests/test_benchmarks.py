@@ -134,7 +134,7 @@ def test_score_networks_are_timed_at_their_batch_and_at_the_same(
     table = score_networks.speeds((1, 8, 8), threads=1, rounds=1, steps=2)
     assert set(table.network) == set(score_networks.NETWORKS)
     assert table.batch.eq(128).sum() == len(score_networks.NETWORKS)
-    own = PRESETS["laptop"].sampler.batch_size
+    own = PRESETS["laptop"].drawn.batch_size
     assert set(table.network[table.batch == own]) == {"unet 64", "unet 128"}
     rate = 1000 * table.batch / table.ms_per_step
     np.testing.assert_allclose(table.images_per_s, rate, rtol=0.05)
@@ -145,7 +145,7 @@ def test_the_loss_after_some_seconds_is_that_of_the_trained_model(
 ) -> None:
     data = load_dataset("digits")
     row = score_networks.loss_after("unet 64", 1.0, data)
-    assert row["images"] == row["steps"] * PRESETS["laptop"].sampler.batch_size
+    assert row["images"] == row["steps"] * PRESETS["laptop"].drawn.batch_size
     levels = [value for name, value in row.items() if name[0].isdigit()]
     assert len(levels) == score_networks.LEVELS
     assert row["loss"] == pytest.approx(np.mean(levels), abs=1e-4)

@@ -42,8 +42,8 @@ class TrainingPreset(Parameters):
         return {name: getattr(self, name) for name in TrainingPreset.model_fields}
 
 
-class SamplerPreset(TrainingPreset):
-    """How models that are sampled from are trained at one scale.
+class DrawnPreset(TrainingPreset):
+    """How models whose samples are judged are trained at one scale.
 
     Attributes:
         weighting: lambda(t).
@@ -106,7 +106,9 @@ class Preset(TrainingPreset):
     """The numbers of one scale.
 
     Attributes:
-        sampler: of a model that is sampled from, and of every second stage.
+        sampler_network, sampler_width: of notebook 03's plane, and of every second stage.
+        sampler_steps: of these.
+        drawn: of models whose samples are judged.
         reader_steps: of the classifier that samples are read by.
         nfe_steps: noise levels of the probability-flow ODE.
         ode_steps, sde_nfe: what samplers are compared with: noise levels of the ODE, even numbers
@@ -120,7 +122,10 @@ class Preset(TrainingPreset):
         runs_per_job, products_per_job: how many one batch job does, one after another.
     """
 
-    sampler: SamplerPreset
+    sampler_network: ScoreNetworkName = "mlp-context"
+    sampler_width: int = 256
+    sampler_steps: int = Field(ge=1)
+    drawn: DrawnPreset
     reader_steps: int = Field(default=2500, ge=1)
     nfe_steps: int = Field(ge=1)
     ode_steps: tuple[int, ...] = (3, 5, 9, 18, 36)

@@ -235,7 +235,7 @@ class ImageExperiment(NoisyExperiment):
     @property
     def steps_where_drawn(self) -> int:
         """Training steps of a model that samples are drawn from."""
-        return self.steps or self.numbers.sampler.steps
+        return self.steps or self.numbers.sampler_steps
 
     def base(self, **changes: Any) -> RunParameters:
         """A run with the preset's numbers whose code is measured."""
@@ -254,4 +254,9 @@ class ImageExperiment(NoisyExperiment):
 
     @property
     def _sampler(self) -> dict[str, Any]:
-        return {**self.numbers.sampler.training, "steps": self.steps_where_drawn}
+        numbers = self.numbers
+        return {
+            "score_network": numbers.sampler_network,
+            "width": numbers.sampler_width,
+            "steps": self.steps_where_drawn,
+        }

@@ -24,6 +24,7 @@ from drlcore.paper.protocol import reader
 from drlcore.training.run import RunParameters
 
 # What notebook 03 compares.
+LAMBDA_KL = 1e-5
 SETTINGS = tuple(product(("drl", "vdrl"), ("uniform_t", "uniform_sigma")))
 
 
@@ -33,7 +34,8 @@ class LatentSpace(ImageExperiment):
     Attributes:
         latent_dim: size of z; grids of samples are drawn over its first two coordinates.
         lambda_l1: weight of L1 (DRL).
-        lambda_kl: weight of KL (VDRL); None takes the preset's.
+        lambda_kl: weight of KL (VDRL); None is ``LAMBDA_KL``, and where samples are judged the
+            preset's, which goes with the weighting there.
         seed: the first seed, the one that pictures show.
         n_seeds: how many seeds from there on every number is measured over; None takes the
             preset's.
@@ -50,14 +52,9 @@ class LatentSpace(ImageExperiment):
     @property
     def resolved(self) -> dict[str, Any]:
         sizes = ", ".join(map(str, self.numbers.latent_dims))
-        known = {"steps": self.steps_where_drawn, "λ_KL": self.price, "seeds": len(self.seeds)}
-        return {**known, "code sizes of the last figure": sizes}
-
-    @property
-    def price(self) -> float:
-        """Weight of KL."""
-        preset = self.numbers.sampler.lambda_kl
-        return preset if self.lambda_kl is None else self.lambda_kl
+        drawn = f"{self.steps or self.numbers.drawn.steps}, with codes of {sizes}"
+        known = {"steps": self.steps_where_drawn, "seeds": len(self.seeds)}
+        return {**known, "steps where samples are judged": drawn}
 
     def run(self, method: str, t_sampler: str, seed: int | None = None) -> RunParameters:
         """The run of one method and t-sampler that its codes are read from; first seed if none."""
@@ -65,7 +62,7 @@ class LatentSpace(ImageExperiment):
             method=method,
             noise=self.noise.updated(t_sampler=t_sampler),
             latent_dim=self.latent_dim,
-            lambda_z=self.price if METHODS[method].gaussian else self.lambda_l1,
+            lambda_z=self._price(LAMBDA_KL) if METHODS[method].gaussian else self.lambda_l1,
             seed=self.seed if seed is None else seed,
         )
 
@@ -74,21 +71,35 @@ class LatentSpace(ImageExperiment):
         run = self.run(method, t_sampler, seed)
         return run if t_sampler == "uniform_t" else run.second_stage(self.noise)
 
-    def of_dimension(self, latent_dim: int, seed: int | None = None) -> RunParameters:
-        """VDRL at uniform t with another code size, for the diversity figure."""
-        return self.run("vdrl", "uniform_t", seed).updated(latent_dim=latent_dim)
-
     def unconditional(self, seed: int | None = None) -> RunParameters:
         """Denoising score matching without a code: the floor to get under."""
         return self.run("vdrl", "uniform_t", seed).updated(method="dsm", lambda_z=0.0)
 
+    def of_dimension(self, latent_dim: int, seed: int | None = None) -> RunParameters:
+        """VDRL with a code of some size, trained so that its samples are worth judging."""
+        drawn = self.numbers.drawn
+        values = {
+            **drawn.training,
+            "method": "vdrl",
+            "latent_dim": latent_dim,
+            "lambda_z": self._price(drawn.lambda_kl),
+            "seed": self.seed if seed is None else seed,
+            "steps": self.steps or drawn.steps,
+        }
+        return self.base(**values)
+
+    def without_code(self, seed: int | None = None) -> RunParameters:
+        """The same without a code."""
+        return self.of_dimension(self.latent_dim, seed).updated(method="dsm", lambda_z=0.0)
+
     def drawn(self, seed: int | None = None) -> dict[str, RunParameters]:
         """The runs whose samples are judged, by what tables call them."""
-        names = {"uniform_t": "uniform t", "uniform_sigma": "uniform σ"}
-        runs = {f"{m}, {names[t]}": self.sampler(m, t, seed) for m, t in SETTINGS}
-        for dimension in self.numbers.latent_dims:
-            runs[f"vdrl, code of {dimension}"] = self.of_dimension(dimension, seed)
-        return {**runs, "no code": self.unconditional(seed)}
+        sizes = self.numbers.latent_dims
+        with_code = {f"code of {size}": self.of_dimension(size, seed) for size in sizes}
+        return {"no code": self.without_code(seed), **with_code}
+
+    def _price(self, usual: float) -> float:
+        return usual if self.lambda_kl is None else self.lambda_kl
 
     @property
     def reader(self) -> RunParameters:
@@ -108,8 +119,7 @@ class LatentSpace(ImageExperiment):
         runs = [self.reader]
         for seed in self.seeds:
             runs += [self.run(m, t, seed) for m, t in SETTINGS]
-            runs += [self.of_dimension(d, seed) for d in self.numbers.latent_dims]
-            runs += [self.unconditional(seed)]
+            runs += [self.unconditional(seed), *self.drawn(seed).values()]
             runs += [self.sampler(m, t, seed) for m, t in SETTINGS]
         return list(dict.fromkeys(runs))
 

@@ -45,7 +45,7 @@ class NoiseDial(ImageExperiment):
     def steps_where_drawn(self) -> int:
         numbers = self.numbers
         asked = self.steps or numbers.steps
-        return self.sampler_steps or max(1, round(numbers.sampler.steps * asked / numbers.steps))
+        return self.sampler_steps or max(1, round(numbers.sampler_steps * asked / numbers.steps))
 
     @property
     def resolved(self) -> dict[str, Any]:
