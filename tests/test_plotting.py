@@ -331,6 +331,33 @@ def usage_rows(losses: dict[str, Any]) -> pd.DataFrame:
     return rows.rename(columns={"sigma_max": "at_sigma"})
 
 
+def judged() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Quality by sampler of two seeds, and of the real images."""
+    walks = pd.DataFrame(
+        [
+            {"metric": f"sample_{metric}", "sampler": sampler, "nfe": nfe, "seed": seed,
+             "value": scale * (nfe + k + seed)}
+            for metric, scale in (("frechet", 1.0), ("readable", 0.001))
+            for k, sampler in enumerate(("heun", "euler-maruyama", "predictor-corrector"))
+            for nfe in (10, 100)
+            for seed in (0, 2)
+        ]
+    )  # fmt: skip
+    real = {"metric": ["real_frechet", "real_readable"], "value": [0.5, 0.98]}
+    return walks, pd.DataFrame(real)
+
+
+def test_samplers_are_drawn_over_evaluations_with_the_real_images_beside_them():
+    axes = latent_space.samplers(*judged()).axes
+    for ax, scale, level in zip(axes, (1.0, 0.001), (0.5, 0.98), strict=True):
+        for k in range(3):  # the mean of two seeds
+            assert line(ax, k) == ([10, 100], pytest.approx([scale * (11 + k), scale * (101 + k)]))
+        assert line(ax, 3)[1] == [level, level]
+        assert ax.get_xscale() == "log"
+    told = [text.get_text() for text in axes[0].get_legend().get_texts()]
+    assert told == ["heun", "euler-maruyama", "predictor-corrector", "real images"]
+
+
 def test_code_usage_draws_losses_over_seeds_and_their_ratio_to_the_same_seeds_no_code():
     losses = {
         "own": [[0.1, 0.3], [0.2, 0.2], [0.3, 0.5]],
@@ -471,6 +498,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "same_code_sheets": lambda: latent_space.same_code_sheets(
         {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
     ),
+    "samplers": lambda: latent_space.samplers(*judged()),
     "code_usage": lambda: latent_space.code_usage(
         usage_rows({name: [[1.0]] * 3 for name in ("own", "shuffled", "constant")}),
         usage_rows({"own": [[1.0]] * 3}),
