@@ -221,6 +221,32 @@ def toy(e: int) -> pd.DataFrame:
     return join(tables)
 
 
+# Notebook 10.
+
+UNET = {"network": "unet, width 32"}
+
+
+def network_class(e: int) -> pd.DataFrame:
+    found = join(
+        chosen(),
+        at_best("knn_accuracy", 0.5 + effect(e, 0.3), 0.5),
+        of_level(
+            BEST, own=0.5, shuffled=1.0, same_ink=0.9 + 0.1 * LITTLE,
+            same_class=0.9 - effect(e, 0.2),
+        ),
+    )  # fmt: skip
+    return join(found.assign(**UNET), untrained("knn_accuracy", 0.5))
+
+
+def network_ink(e: int) -> pd.DataFrame:
+    lowest = [0.5 + effect(e, 0.2), *[0.5] * (len(LEVELS) - 1)]
+    found = join(
+        single("ink_r2", lowest),
+        of_level(LEVELS[0], own=0.5, shuffled=1.0, same_class=0.9, same_ink=0.9 - effect(e, 0.2)),
+    )
+    return found.assign(**UNET)
+
+
 # Notebooks 05 to 08.
 
 
@@ -466,6 +492,8 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "autoencoder pretraining": no_gain,
     "mixup inside DRL": inconsistent,
     "DRL still helps": labelled_subset,
+    "the dial with a U-Net: class": network_class,
+    "the dial with a U-Net: low noise": network_ink,
 }
 # That two are near, or that something goes both ways, has no opposite.
 WITHOUT_OPPOSITE = ("a code of sigma_max alone", "mixup inside DRL")

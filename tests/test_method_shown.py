@@ -25,6 +25,7 @@ SUBJECTS = {
     "06_downstream": {"RunParameters", "train", "encode", "KNeighborsClassifier"},
     "07_trajectory": {"mutual_information"},
     "08_sde_ablation": {"NoiseRange", "VESDE", "VPSDE", "SubVPSDE", "drl_loss"},
+    "10_dial_and_network": {"NoiseRange", "VESDE", "ConvEncoder", "Denoiser", "drl_loss"},
     "09_semi_supervised": {"normalised_affinity", "spread", "pseudo_labels"},
 }  # fmt: skip
 LOADING = ("experiment.compute()", "drlcore.paper.products", "drlcore.training.store")

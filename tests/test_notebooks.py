@@ -164,7 +164,7 @@ def test_smoke_run_trained_every_run_itself(smoke: Path) -> None:
 
 def test_smoke_results_are_tidy(smoke: Path) -> None:
     folder = smoke / "data" / "results" / "smoke"
-    assert len(EXPERIMENTS["99_claims"].reads) == 8
+    assert len(EXPERIMENTS["99_claims"].reads) == 9
     for name in EXPERIMENTS["99_claims"].reads:
         table = pd.read_csv(folder / f"{name}.csv")
         assert list(table.columns[: len(COLUMNS)]) == COLUMNS

@@ -331,6 +331,34 @@ def usage_rows(losses: dict[str, Any]) -> pd.DataFrame:
     return rows.rename(columns={"sigma_max": "at_sigma"})
 
 
+def of_networks() -> pd.DataFrame:
+    """The dial of two networks, three levels and two seeds; the second's losses are half."""
+    tables = []
+    for k, network in enumerate(("mlp", "unet")):
+        of_levels = [[0.1 * (i + 1) + k, 0.1 * (i + 3) + k] for i in range(len(SIGMAS))]
+        read = tidy({m: of_levels for m in ("knn_accuracy", "ink_r2")}, split="test")
+        paid = {m: of_levels for m in ("worth", "kept_class", "kept_ink")}
+        paid["loss_own"] = [[(1 + s) / (1 + k) for s in (0, 1)] for _ in SIGMAS]
+        used = tidy(paid, split="validation").assign(at_sigma=lambda t: t.sigma_max)
+        tables += [read.assign(network=network), used.assign(network=network)]
+    control = tidy({m: [[0.2, 0.4]] * 3 for m in ("knn_accuracy", "ink_r2")}, split="test")
+    return pd.concat([*tables, control], ignore_index=True)
+
+
+def test_network_dial_draws_a_line_a_network_and_losses_as_shares_of_the_first_s():
+    axes = dial.network_dial(of_networks()).axes
+    for panel, ax in enumerate(axes):
+        for k in range(2):
+            x, y = line(ax, k)
+            assert x == SIGMAS
+            expected = [0.2 + k, 0.3 + k, 0.4 + k]
+            assert y == pytest.approx([1 / (1 + k)] * 3 if panel == 2 else expected)
+        assert len(ax.lines) == (3 if panel < 2 else 2)  # the untrained encoder reads, uses nothing
+    assert line(axes[0], 2)[1] == pytest.approx([0.3, 0.3])
+    told = [text.get_text() for text in axes[0].get_legend().get_texts()]
+    assert told == ["mlp", "unet", "an untrained encoder"]
+
+
 def judged() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Quality by sampler of two seeds, and of the real images."""
     walks = pd.DataFrame(
@@ -498,6 +526,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "same_code_sheets": lambda: latent_space.same_code_sheets(
         {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
     ),
+    "network_dial": lambda: dial.network_dial(of_networks()),
     "samplers": lambda: latent_space.samplers(*judged()),
     "code_usage": lambda: latent_space.code_usage(
         usage_rows({name: [[1.0]] * 3 for name in ("own", "shuffled", "constant")}),

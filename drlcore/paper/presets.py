@@ -42,6 +42,13 @@ class TrainingPreset(Parameters):
         return {name: getattr(self, name) for name in TrainingPreset.model_fields}
 
 
+class NetworkPreset(Parameters):
+    """A score network that the dial is tried with beside the preset's own."""
+
+    score_network: ScoreNetworkName
+    width: int
+
+
 class DrawnPreset(TrainingPreset):
     """How models whose samples are judged are trained at one scale.
 
@@ -114,6 +121,7 @@ class Preset(TrainingPreset):
         ode_steps, sde_nfe: what samplers are compared with: noise levels of the ODE, even numbers
             of function evaluations of the SDE.
         n_levels, n_seeds: of the noise dial.
+        networks: score networks of notebook 10, beside the preset's own.
         latent_dims: of the diversity figure.
         toy_steps, toy_levels: of the toy dial; it uses ``n_seeds`` too.
         monte_carlo: draws for expectations on the toy set.
@@ -132,6 +140,7 @@ class Preset(TrainingPreset):
     sde_nfe: tuple[int, ...] = (36, 100, 1000)
     n_levels: int = Field(ge=2)
     n_seeds: int = Field(ge=1)
+    networks: tuple[NetworkPreset, ...]
     latent_dims: tuple[int, ...]
     toy_steps: int = Field(ge=1)
     toy_levels: int = Field(ge=2)
