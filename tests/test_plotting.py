@@ -359,7 +359,7 @@ def test_network_dial_draws_a_line_a_network_and_losses_as_shares_of_the_first_s
     assert told == ["mlp", "unet", "an untrained encoder"]
 
 
-def judged() -> tuple[pd.DataFrame, pd.DataFrame]:
+def judged() -> pd.DataFrame:
     """Quality by sampler of two seeds, and of the real images."""
     walks = pd.DataFrame(
         [
@@ -371,12 +371,12 @@ def judged() -> tuple[pd.DataFrame, pd.DataFrame]:
             for seed in (0, 2)
         ]
     )  # fmt: skip
-    real = {"metric": ["real_frechet", "real_readable"], "value": [0.5, 0.98]}
-    return walks, pd.DataFrame(real)
+    real = {"metric": ["sample_frechet", "sample_readable"], "value": [0.5, 0.98]}
+    return pd.concat([walks, pd.DataFrame(real).assign(sampler="real", nfe=0, seed=0)])
 
 
 def test_samplers_are_drawn_over_evaluations_with_the_real_images_beside_them():
-    axes = latent_space.samplers(*judged()).axes
+    axes = latent_space.samplers(judged()).axes
     for ax, scale, level in zip(axes, (1.0, 0.001), (0.5, 0.98), strict=True):
         for k in range(3):  # the mean of two seeds
             assert line(ax, k) == ([10, 100], pytest.approx([scale * (11 + k), scale * (101 + k)]))
@@ -527,7 +527,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
     ),
     "network_dial": lambda: dial.network_dial(of_networks()),
-    "samplers": lambda: latent_space.samplers(*judged()),
+    "samplers": lambda: latent_space.samplers(judged()),
     "code_usage": lambda: latent_space.code_usage(
         usage_rows({name: [[1.0]] * 3 for name in ("own", "shuffled", "constant")}),
         usage_rows({"own": [[1.0]] * 3}),

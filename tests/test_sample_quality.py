@@ -104,7 +104,8 @@ def test_samples_that_are_the_images_are_as_good_as_the_images(
         assert list(table.columns) == ["of", "metric", "value"]
         found[name] = table.set_index(["of", "metric"]).value
         walks = protocol.quality_by_sampler(run, model, by, (2, 3), (4,))
-        assert walks.sampler.unique().tolist() == ["heun", "euler-maruyama", "predictor-corrector"]
+        known = ["heun", "euler-maruyama", "predictor-corrector", "real"]
+        assert walks.sampler.unique().tolist() == known
         values = walks[walks.sampler == "heun"].groupby("metric").value.first()
         assert values.to_dict() == found[name]["samples"].to_dict()
     good, bad = found["images"], found["noise"]

@@ -29,7 +29,7 @@ from drlcore.training.run import RunParameters
 from drlcore.training.store import load_or_train
 
 CURVE_IMAGES = 1000
-QUALITY_IMAGES, SAMPLER_IMAGES = 2000, 500
+QUALITY_IMAGES, SAMPLER_IMAGES = 2000, 300
 
 
 class Protocol(Parameters):
@@ -127,7 +127,8 @@ def quality_by_sampler(
     """Samples as above, by every sampler and number of function evaluations.
 
     Columns ``sampler``, ``nfe``, ``metric``, ``value``. Heun's method with each of ``ode_steps``;
-    Euler-Maruyama and predictor-corrector with each of ``sde_nfe`` evaluations.
+    Euler-Maruyama and predictor-corrector with each of ``sde_nfe`` evaluations; and ``real``, the
+    images whose codes were given, as many.
     """
     walks = [("heun", steps) for steps in ode_steps]
     walks += [("euler-maruyama", nfe) for nfe in sde_nfe]
@@ -137,8 +138,10 @@ def quality_by_sampler(
     rows = []
     for sampler, steps in walks:
         samples, images, nfe = samples_of_codes(run, model, steps, SAMPLER_IMAGES, sampler)
-        found = sample_quality(_read(classifier, samples), _read(classifier, images), real)
+        shown = _read(classifier, images)
+        found = sample_quality(_read(classifier, samples), shown, real)
         rows += [(sampler, nfe, name, value) for name, value in found.items()]
+    rows += [("real", 0, name, value) for name, value in sample_quality(shown, shown, real).items()]
     return pd.DataFrame(rows, columns=["sampler", "nfe", "metric", "value"])
 
 

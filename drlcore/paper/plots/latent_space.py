@@ -104,14 +104,13 @@ def code_usage(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
     return figure
 
 
-def samplers(table: pd.DataFrame, real: pd.DataFrame) -> Figure:
+def samplers(table: pd.DataFrame) -> Figure:
     """Fréchet distance and share of readable samples over the number of function evaluations.
 
     Mean over seeds and a band of one standard deviation; dashed, the real images themselves.
 
     Args:
         table: tidy quality by sampler (see ``results.sampler_rows``).
-        real: ``real_`` rows of tidy quality (see ``results.quality_rows``).
     """
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 2.9))
     names = {"heun": "C0", "euler-maruyama": "C1", "predictor-corrector": "C2"}
@@ -121,7 +120,7 @@ def samplers(table: pd.DataFrame, real: pd.DataFrame) -> Figure:
         for sampler, colour in names.items():
             spread = over_seeds(rows[rows.sampler == sampler], "nfe")
             line_with_band(ax, spread, colour, ms=3, label=sampler)
-        level = real.value[real.metric == f"real_{metric}"].mean()
+        level = rows.value[rows.sampler == "real"].mean()
         ax.axhline(level, color="0.5", ls="--", lw=1, label="real images")
         ax.set(xscale="log", xlabel="function evaluations", ylabel=title)
     axes[0].set(yscale="log")
