@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
     from drlcore.loss import drl_loss
     from drlcore.model import RepresentationModel, encode
-    from drlcore.networks import ENCODERS, SCORE_NETWORKS
+    from drlcore.networks import ENCODERS, SCORE_NETWORKS, Denoiser
     from drlcore.noise_range import NoiseRange
     from drlcore.sampling import probability_flow_ode
-    from drlcore.score_network import Denoiser
     from drlcore.sde import VESDE, VPSDE, SubVPSDE
     from drlcore.training.loop import train
     from drlcore.training.run import RunParameters
@@ -59,10 +58,9 @@ _NAMES = {
     "errors": ["ArtefactError", "DataError", "ParameterError", "TrainingError"],
     "loss": ["drl_loss"],
     "model": ["RepresentationModel", "encode"],
-    "networks": ["ENCODERS", "SCORE_NETWORKS"],
+    "networks": ["ENCODERS", "SCORE_NETWORKS", "Denoiser"],  # so that it knows them all
     "noise_range": ["NoiseRange"],
     "sampling": ["probability_flow_ode"],
-    "score_network": ["Denoiser"],
     "sde": ["VESDE", "VPSDE", "SubVPSDE"],
     "training.loop": ["train"],
     "training.run": ["RunParameters"],

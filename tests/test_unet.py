@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -137,3 +139,13 @@ def test_vectors_are_refused() -> None:
     run = RunParameters(dataset="toy", encoder="mlp", score_network="unet")
     with pytest.raises(ParameterError, match="score_network 'unet' takes images"):
         build_model(run, load_dataset("toy"))
+
+
+def test_a_denoiser_from_the_front_door_knows_every_network() -> None:
+    """In a process of its own, where nothing else has loaded them."""
+    code = (
+        "from drlcore import Denoiser, NoiseRange\n"
+        "for name in ('unet', 'ncsnpp-small', 'mnist-paper', 'mlp-context'):\n"
+        "    Denoiser.build((1, 8, 8), 2, NoiseRange(), name, width=16)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

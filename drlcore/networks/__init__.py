@@ -2,6 +2,6 @@
 
 from drlcore.encoder import ENCODERS
 from drlcore.networks import paper_cifar, paper_mnist, unet  # noqa: F401
-from drlcore.score_network import SCORE_NETWORKS
+from drlcore.score_network import SCORE_NETWORKS, Denoiser
 
-__all__ = ["ENCODERS", "SCORE_NETWORKS"]
+__all__ = ["ENCODERS", "SCORE_NETWORKS", "Denoiser"]
