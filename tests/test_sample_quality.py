@@ -96,6 +96,7 @@ def test_samples_that_are_the_images_are_as_good_as_the_images(
     digits, run = load_dataset("digits"), RunParameters(dataset="digits", steps=1)
     by, model = protocol.reader("digits", 300), build_model(run, digits)
     images = digits.validation.x
+    monkeypatch.setattr(protocol, "SAMPLER_IMAGES", len(images))  # as many as are drawn below
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     found = {}
     for name, samples in {"images": images, "noise": noise}.items():

@@ -58,7 +58,7 @@ class DrawnPreset(TrainingPreset):
     """
 
     weighting: Weighting = "std2"
-    lambda_kl: float = 1e-5
+    lambda_kl: float
 
     @property
     def training(self) -> dict[str, Any]:

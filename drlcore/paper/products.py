@@ -151,31 +151,17 @@ def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
 
 def quality(run: RunParameters, steps: int, by: RunParameters) -> Product[pd.DataFrame]:
     """Its samples as the run ``by`` reads them, see ``protocol.quality_of_samples``."""
-    settings = {
-        "images": protocols.QUALITY_IMAGES,
-        "steps": steps,
-        "by": by.key,
-        "confident": sample_quality.CONFIDENT,
-        "nearest": sample_quality.NEAREST,
-    }
     compute = partial(protocols.quality_of_samples, steps=steps, by=by)
-    return Product(run, "quality", ".csv", compute, settings)
+    return _judged(run, "quality", compute, by, images=protocols.QUALITY_IMAGES, steps=steps)
 
 
 def samplers(
     run: RunParameters, by: RunParameters, ode_steps: tuple[int, ...], sde_nfe: tuple[int, ...]
 ) -> Product[pd.DataFrame]:
     """The same by every sampler, see ``protocol.quality_by_sampler``."""
-    settings = {
-        "images": protocols.SAMPLER_IMAGES,
-        "by": by.key,
-        "ode_steps": ode_steps,
-        "sde_nfe": sde_nfe,
-        "confident": sample_quality.CONFIDENT,
-        "nearest": sample_quality.NEAREST,
-    }
-    compute = partial(protocols.quality_by_sampler, by=by, ode_steps=ode_steps, sde_nfe=sde_nfe)
-    return Product(run, "samplers", ".csv", compute, settings)
+    settings: dict[str, Any] = {"ode_steps": ode_steps, "sde_nfe": sde_nfe}
+    compute = partial(protocols.quality_by_sampler, by=by, **settings)
+    return _judged(run, "samplers", compute, by, images=protocols.SAMPLER_IMAGES, **settings)
 
 
 def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
@@ -261,6 +247,17 @@ def _probed(
         "whitening_floor": neural.WHITENING_FLOOR,
     }
     return Product(run, kind, ".csv", partial(probe, protocol=protocol), everything)
+
+
+def _judged(
+    run: RunParameters,
+    kind: str,
+    compute: Callable[..., pd.DataFrame],
+    by: RunParameters,
+    **settings: Any,
+) -> Product[pd.DataFrame]:
+    thresholds = {"confident": sample_quality.CONFIDENT, "nearest": sample_quality.NEAREST}
+    return Product(run, kind, ".csv", compute, {**settings, "by": by.key, **thresholds})
 
 
 def _sheet(

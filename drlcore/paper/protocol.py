@@ -108,9 +108,8 @@ def quality_of_samples(
     Beside test images; see ``probes.sample_quality``. Columns ``of``, ``samples`` or ``real``, the
     validation images themselves; ``metric``; ``value``.
     """
-    samples, images, _ = samples_of_codes(run, model, steps, QUALITY_IMAGES)
-    classifier = load_or_train(by, progress=False)
-    shown, real = _read(classifier, images), _read(classifier, load_dataset(run.dataset).test.x)
+    samples, _, _ = samples_of_codes(run, model, steps, QUALITY_IMAGES)
+    classifier, shown, real = _reference(run, by, QUALITY_IMAGES)
     readings = {"samples": _read(classifier, samples), "real": shown}
     found = {of: sample_quality(each, shown, real) for of, each in readings.items()}
     rows = [(of, name, value) for of, each in found.items() for name, value in each.items()]
@@ -133,16 +132,23 @@ def quality_by_sampler(
     walks = [("heun", steps) for steps in ode_steps]
     walks += [("euler-maruyama", nfe) for nfe in sde_nfe]
     walks += [("predictor-corrector", nfe // 2) for nfe in sde_nfe]
-    classifier = load_or_train(by, progress=False)
-    real = _read(classifier, load_dataset(run.dataset).test.x)
+    classifier, shown, real = _reference(run, by, SAMPLER_IMAGES)
     rows = []
     for sampler, steps in walks:
-        samples, images, nfe = samples_of_codes(run, model, steps, SAMPLER_IMAGES, sampler)
-        shown = _read(classifier, images)
+        samples, _, nfe = samples_of_codes(run, model, steps, SAMPLER_IMAGES, sampler)
         found = sample_quality(_read(classifier, samples), shown, real)
         rows += [(sampler, nfe, name, value) for name, value in found.items()]
     rows += [("real", 0, name, value) for name, value in sample_quality(shown, shown, real).items()]
     return pd.DataFrame(rows, columns=["sampler", "nfe", "metric", "value"])
+
+
+def _reference(
+    run: RunParameters, by: RunParameters, images: int
+) -> tuple[EncoderModel, Reading, Reading]:
+    """The classifier, and its reading of the images that give codes, and of the test images."""
+    classifier, dataset = load_or_train(by, progress=False), load_dataset(run.dataset)
+    shown = _read(classifier, dataset.validation.x[:images])
+    return classifier, shown, _read(classifier, dataset.test.x)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ import pandas as pd
 
 from drlcore.baselines import METHODS
 from drlcore.paper.experiments.base import ImageExperiment, LatentDim, Penalty, Seed, Seeds
+from drlcore.paper.experiments.comparison import LAMBDA
 from drlcore.paper.products import (
     Product,
     codes,
@@ -24,7 +25,6 @@ from drlcore.paper.protocol import reader
 from drlcore.training.run import RunParameters
 
 # What notebook 03 compares.
-LAMBDA_KL = 1e-5
 SETTINGS = tuple(product(("drl", "vdrl"), ("uniform_t", "uniform_sigma")))
 
 
@@ -34,8 +34,8 @@ class LatentSpace(ImageExperiment):
     Attributes:
         latent_dim: size of z; grids of samples are drawn over its first two coordinates.
         lambda_l1: weight of L1 (DRL).
-        lambda_kl: weight of KL (VDRL); None is ``LAMBDA_KL``, and where samples are judged the
-            preset's, which goes with the weighting there.
+        lambda_kl: weight of KL (VDRL); None is ``comparison.LAMBDA``'s, and where samples are
+            judged the preset's, which goes with the weighting there.
         seed: the first seed, the one that pictures show.
         n_seeds: how many seeds from there on every number is measured over; None takes the
             preset's.
@@ -62,7 +62,7 @@ class LatentSpace(ImageExperiment):
             method=method,
             noise=self.noise.updated(t_sampler=t_sampler),
             latent_dim=self.latent_dim,
-            lambda_z=self._price(LAMBDA_KL) if METHODS[method].gaussian else self.lambda_l1,
+            lambda_z=self._price(LAMBDA["vdrl"]) if METHODS[method].gaussian else self.lambda_l1,
             seed=self.seed if seed is None else seed,
         )
 

@@ -16,8 +16,8 @@ TOY_SIGMA_DATA = 5.7
 TOY_LAMBDA_KL = 0.01
 
 
-class NoiseDial(ImageExperiment):
-    """Notebook 04: single noise levels and sub-ranges over the whole range, several seeds.
+class Dial(ImageExperiment):
+    """Base: one model for each single noise level.
 
     Attributes:
         latent_dim: size of z.
@@ -25,6 +25,31 @@ class NoiseDial(ImageExperiment):
         n_levels: single noise levels, evenly spaced in log sigma over the range.
         n_seeds: seeds of every setting.
         steps: training steps of a dial model.
+    """
+
+    latent_dim: LatentDim = 2
+    lambda_z: Penalty = 0.0
+    n_levels: Levels | None = None
+    n_seeds: Seeds | None = None
+
+    @property
+    def levels(self) -> list[float]:
+        return self.noise.grid(self.n_levels or self.numbers.n_levels)
+
+    def run(self, noise: NoiseRange, seed: int, **changes: Any) -> RunParameters:
+        code = {"latent_dim": self.latent_dim, "lambda_z": self.lambda_z}
+        return self.base(noise=noise, seed=seed, **code, **changes)
+
+    def control(self) -> list[RunParameters]:
+        """Encoders as they are drawn, untrained: what can be read from a code for nothing."""
+        untrained = self.base(method="random", latent_dim=self.latent_dim)
+        return [untrained.updated(seed=seed) for seed in self.seeds]
+
+
+class NoiseDial(Dial):
+    """Notebook 04: single noise levels and sub-ranges over the whole range, several seeds.
+
+    Attributes:
         sampler_steps: of the score networks that draw from the codes; None takes the preset's, in
             proportion to ``steps``.
     """
@@ -35,10 +60,6 @@ class NoiseDial(ImageExperiment):
     toy_noise: ClassVar[NoiseRange] = NoiseRange(sigma_min=0.01, sigma_max=50.0)
     # What telling one factor of three equally likely values costs: lambda_z log 3.
     toy_price: ClassVar[float] = TOY_LAMBDA_KL * math.log(3)
-    latent_dim: LatentDim = 2
-    lambda_z: Penalty = 0.0
-    n_levels: Levels | None = None
-    n_seeds: Seeds | None = None
     sampler_steps: Steps | None = None
 
     @property
@@ -53,10 +74,6 @@ class NoiseDial(ImageExperiment):
         steps = f"{self.steps or self.numbers.steps}, of second stages {self.steps_where_drawn}"
         return {"levels": levels, "seeds": len(self.seeds), "steps": steps}
 
-    @property
-    def levels(self) -> list[float]:
-        return self.noise.grid(self.n_levels or self.numbers.n_levels)
-
     def ranges(self) -> list[NoiseRange]:
         """Everything but single levels: uniform t, its lower and upper half, uniform sigma."""
         _, middle, _ = self.noise.grid(3)
@@ -67,18 +84,10 @@ class NoiseDial(ImageExperiment):
             self.noise.whole("uniform_sigma"),
         ]
 
-    def run(self, noise: NoiseRange, seed: int) -> RunParameters:
-        return self.base(noise=noise, seed=seed, latent_dim=self.latent_dim, lambda_z=self.lambda_z)
-
     def dial(self) -> list[RunParameters]:
         """The runs whose codes are measured."""
         settings = [self.noise.single(sigma) for sigma in self.levels] + self.ranges()
         return [self.run(noise, seed) for noise in settings for seed in self.seeds]
-
-    def control(self) -> list[RunParameters]:
-        """Encoders as they are drawn, untrained: what can be read from a code for nothing."""
-        untrained = self.base(method="random", latent_dim=self.latent_dim)
-        return [untrained.updated(seed=seed) for seed in self.seeds]
 
     def shown(self) -> list[RunParameters]:
         """Second stages that draw images from the codes: every other level, first seed."""
