@@ -26,7 +26,7 @@ help:  ## this list
 	@echo
 	@echo "  PYTHON=$(PYTHON)   the Python, 3.11 to 3.13, that .venv is made with"
 	@echo "  TORCH_INDEX=     for env: the package index to take torch from, such as PyTorch's CPU one"
-	@echo "  PRESET=$(PRESET)    smoke (minutes), laptop or paper (a GPU)"
+	@echo "  PRESET=$(PRESET)    smoke (minutes), laptop, overnight or paper (a GPU)"
 	@echo "  CORES=$(CORES)          jobs at a time"
 	@echo "  DATASET=         for data: cifar10, cifar100, fashion-mnist, ..."
 	@echo "  SET=\"$(SET)\"           more settings of the notebooks: SET=\"n_levels=4 steps=50\""

@@ -106,7 +106,18 @@ def used(e: int) -> pd.DataFrame:
 
 
 def no_code(e: int) -> pd.DataFrame:
-    return join(losses(own=1 - effect(e, 0.2)), losses(own=1.0, method="dsm"))
+    """Those of another weighting that stand beside it do not count."""
+    of = {"weighting": "std2"}
+    other = losses(own=5.0, method="dsm", weighting="edm")
+    return join(losses(own=1 - effect(e, 0.2), **of), losses(own=1.0, method="dsm", **of), other)
+
+
+def of_sizes(e: int) -> pd.DataFrame:
+    """VDRL with codes of two sizes, the smaller one always of use."""
+    sizes = {2: 1 - effect(1, 0.2), 16: 1 - effect(e, 0.2)}
+    about = {"method": "vdrl", "weighting": "edm"}
+    with_code = [losses(own=loss, latent_dim=d, **about) for d, loss in sizes.items()]
+    return join(*with_code, losses(own=1.0, method="dsm", latent_dim=0, weighting="edm"))
 
 
 def separates(method: str) -> Callable[[int], pd.DataFrame]:
@@ -223,7 +234,7 @@ def toy(e: int) -> pd.DataFrame:
 
 # Notebook 10.
 
-UNET = {"network": "unet, width 32"}
+UNET = {"score_network": "unet", "width": 32}
 
 
 def network_class(e: int) -> pd.DataFrame:
@@ -453,6 +464,7 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "each noise level": windows,
     "the code is used": used,
     "a code lowers the loss": no_code,
+    "the largest code lowers it": of_sizes,
     "uniform t: z is about strokes": strokes,
     "uniform t: z is hardly about class": hardly_class,
     "high-noise VDRL": separates("vdrl"),

@@ -23,6 +23,7 @@ from drlcore.paper.experiments import (
     NoiseDial,
     SemiSupervised,
 )
+from drlcore.paper.presets import PRESETS
 
 SMALL = {"preset": "smoke", "dataset": "digits", "n_seeds": 1, "n_levels": 2, "steps": 2}
 FIELDS = [
@@ -134,13 +135,13 @@ def test_a_refused_number_of_any_length_leaves_one_readable_line() -> None:
 
 def test_fewer_steps_are_fewer_everywhere() -> None:
     """The steps of what samples are drawn from follow, in the preset's proportion."""
-    for preset in ("smoke", "laptop", "paper"):
+    for preset in PRESETS:
         numbers = NoiseDial(preset=preset).numbers
         for steps in (None, 1, 50, 700):
             dial = NoiseDial(preset=preset, steps=steps)
             asked = steps or numbers.steps
             assert {run.steps for run in dial.dial()} == {asked}
-            share = numbers.sampler_steps / numbers.steps
+            share = numbers.drawn.steps / numbers.steps
             for run in dial.shown():
                 assert run.steps == pytest.approx(asked * share, abs=0.51)
     assert {run.steps for run in NoiseDial(steps=50, sampler_steps=9).shown()} == {9}
@@ -182,7 +183,7 @@ def test_changed_parameters_are_told_and_that_the_text_is_for_others() -> None:
     text = str(NoiseDial(sigma_max=10.0, n_levels=2))
     first, numbers, last = text.splitlines()
     assert first == "preset laptop, changed: sigma_max = 10.0, n_levels = 2"
-    assert numbers.startswith("levels: 0.01, 10; seeds: 3; steps: 1800, of second stages 3000")
+    assert numbers.startswith("levels: 0.01, 10; seeds: 3; steps: 1800, of second stages 6000")
     assert last == (
         "'What to see' below was written for the defaults, not for sigma_max = 10.0, n_levels = 2"
     )

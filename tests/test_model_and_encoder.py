@@ -25,6 +25,7 @@ from drlcore.errors import ParameterError
 from drlcore.loss import METHODS, Batch, score_error
 from drlcore.model import RepresentationModel
 from drlcore.networks import ENCODERS, SCORE_NETWORKS
+from drlcore.networks.residual_encoder import ResidualEncoder
 from drlcore.noise_range import NoiseRange
 from drlcore.score_network import Denoiser, MLPScoreNetwork, PixelwisePath
 from drlcore.time_embedding import TimeEmbedding
@@ -111,7 +112,7 @@ def test_fourier_features_are_x_then_sines_then_cosines():
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 13, 10), (1, 28, 28)])
-@pytest.mark.parametrize("encoder", [ConvEncoder, ConvNormEncoder, MLPEncoder])
+@pytest.mark.parametrize("encoder", [ConvEncoder, ConvNormEncoder, MLPEncoder, ResidualEncoder])
 @pytest.mark.parametrize("probabilistic", [False, True])
 def test_small_encoders_take_any_image(shape, encoder, probabilistic):
     code = encoder(shape, 5, probabilistic)(torch.randn(2, *shape))
@@ -144,6 +145,61 @@ def test_features_are_what_the_code_head_is_given(encoder, method, time_conditio
     if time_conditioned:
         later = net.features(X0, model.embedding(model.sde.sigma(high)))
         assert not torch.allclose(later, features, rtol=1e-3)
+
+
+@pytest.mark.parametrize("embedding_dim", [None, 4])
+def test_features_of_the_residual_encoder_layer_by_layer(embedding_dim):
+    """Patches, a block, patches of features, two blocks, one linear layer; in double precision."""
+    torch.manual_seed(0)
+    net = ResidualEncoder((2, 20, 19), 3, embedding_dim=embedding_dim, width=16).double()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.normal_(0, 0.3)
+    x0 = torch.randn(3, 2, 20, 19, generator=seeded(), dtype=torch.float64)
+    embedding = torch.randn(3, 4, generator=seeded(), dtype=torch.float64)
+
+    def silu(h: Tensor) -> Tensor:
+        return h / (1 + torch.exp(-h))
+
+    def convolved(layer, h: Tensor) -> Tensor:
+        pad = layer.kernel_size[0] // 2
+        return torch.nn.functional.conv2d(h, layer.weight, layer.bias, padding=pad)
+
+    def block(part, h: Tensor) -> Tensor:
+        c = convolved(part.first, silu(h))
+        groups = c.unflatten(1, (-1, 4))
+        mean = groups.mean((2, 3, 4), keepdim=True)
+        normed = (groups - mean) / (
+            groups.var((2, 3, 4), unbiased=False, keepdim=True) + 1e-6
+        ).sqrt()
+        c = normed.flatten(1, 2) * part.norm.weight[:, None, None] + part.norm.bias[:, None, None]
+        if embedding_dim is not None:
+            e = silu(embedding @ net.time.weight.T + net.time.bias)
+            a, b = (e @ part.film.weight.T + part.film.bias)[:, :, None, None].chunk(2, 1)
+            c = c * (1 + a) + b
+        return h + convolved(part.second, silu(c))
+
+    def patches(h: Tensor, side: int) -> Tensor:
+        """(B, C, H, W) to (B, C side^2, H / side, W / side)."""
+        b, c, height, width = h.shape
+        h = h.reshape(b, c, height // side, side, width // side, side)
+        return h.permute(0, 1, 3, 5, 2, 4).reshape(b, -1, height // side, width // side)
+
+    x = torch.cat([x0, x0[..., -1:]], dim=3)  # 20 x 19 to 20 x 20: patches of 2, then of 2
+    h = block(net.upper, convolved(net.enter, patches(x, 2)))
+    h = convolved(net.shrink, patches(h, 2))
+    for part in net.lower:
+        h = block(part, h)
+    expected = silu(silu(h).flatten(1) @ net.join.weight.T + net.join.bias)
+    given = net.features(x0, embedding if embedding_dim is not None else None)
+    torch.testing.assert_close(given, expected)
+
+
+def test_a_code_of_the_residual_encoder_is_of_its_image_alone():
+    net = ResidualEncoder((1, 8, 8), 3)
+    assert not any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in net.modules())
+    together = net.features(X0)
+    torch.testing.assert_close(torch.cat([net.features(x[None]) for x in X0]), together)
 
 
 @pytest.mark.parametrize("encoder", [ConvEncoder, MLPEncoder])

@@ -359,6 +359,18 @@ def test_network_dial_draws_a_line_a_network_and_losses_as_shares_of_the_first_s
     assert told == ["mlp", "unet", "an untrained encoder"]
 
 
+def test_below_the_floor_is_a_line_a_size_of_losses_over_the_same_seeds_no_code():
+    own = {2: [[0.1, 0.3], [0.2, 0.2], [0.3, 0.5]], 8: [[0.1, 0.1], [0.1, 0.4], [0.2, 0.2]]}
+    none = np.array([[0.5, 0.1], [0.5, 0.2], [1.0, 0.5]])
+    table = pd.concat([usage_rows({"own": of}).assign(latent_dim=d) for d, of in own.items()])
+    (ax,) = latent_space.below_the_floor(table, usage_rows({"own": none})).axes
+    for k, of in enumerate(own.values()):
+        assert line(ax, k) == (SIGMAS, pytest.approx(np.mean(np.array(of) / none, axis=1)))
+    assert line(ax, 2)[1] == [1, 1]
+    told = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert told == ["code of 2", "code of 8", "no code"]
+
+
 def judged() -> pd.DataFrame:
     """Quality by sampler of two seeds, and of the real images."""
     walks = pd.DataFrame(
@@ -527,6 +539,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
     ),
     "network_dial": lambda: dial.network_dial(of_networks()),
+    "below_the_floor": lambda: latent_space.below_the_floor(
+        usage_rows({"own": [[1.0]] * 3}).assign(latent_dim=2), usage_rows({"own": [[1.0]] * 3})
+    ),
     "samplers": lambda: latent_space.samplers(judged()),
     "code_usage": lambda: latent_space.code_usage(
         usage_rows({name: [[1.0]] * 3 for name in ("own", "shuffled", "constant")}),

@@ -377,7 +377,7 @@ def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path
         for k, run in enumerate(settings):
             table = f"split,metric,value\ntest,knn_accuracy,0.{k}\n"
             put_product(store.folder(run), products.metrics(run), table)
-        for k, run in enumerate([*settings, space.unconditional(seed)]):
+        for k, run in enumerate(space.used(seed)):
             losses = {"own": 0.1 * (k + 1), "shuffled": 0.2 * (k + 1), "same_class": 0.1 * (k + 1)}
             rows = "".join(f"{s},{z},{v / s}\n" for s in (0.1, 7) for z, v in losses.items())
             put_product(store.folder(run), products.usage(run), f"sigma,z,loss\n{rows}")
@@ -401,7 +401,7 @@ def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path
         put_product(store.folder(space.samplers(seed).run), space.samplers(seed), judged)
 
     table = results.write("smoke", "made", results.latent_space_tables(space))
-    assert list(table.columns) == [*results.COLUMNS, "at_sigma", "sampler", "nfe"]
+    assert list(table.columns) == [*results.COLUMNS, "weighting", "at_sigma", "sampler", "nfe"]
     walks = table[table.sampler.notna()]
     assert walks.set_index(["seed", "sampler", "nfe"]).value.to_dict() == {
         (s, *walk): value
@@ -419,17 +419,18 @@ def test_notebook_03s_table_is_made_of_the_products_of_every_seed(checkout: Path
     accuracy = first[first.metric == "knn_accuracy"].set_index(["method", "t_sampler"]).value
     assert accuracy.to_dict() == {s: pytest.approx(0.1 * k) for k, s in enumerate(SETTINGS)}
     used = first[first.at_sigma.notna() & (first.split == "validation")]
-    by = ["method", "t_sampler", "at_sigma"]
+    by = ["method", "t_sampler", "weighting", "latent_dim", "at_sigma"]
     own = used[used.metric == "loss_own"].set_index(by).value
+    trained = [(*setting, "std2", 2) for setting in SETTINGS] + [("dsm", "uniform_t", "std2", 0)]
+    drawn = [("dsm", 0), *(("vdrl", d) for d in space.numbers.latent_dims)]
+    trained += [(method, "uniform_t", "edm", d) for method, d in drawn]
     assert own.to_dict() == {
-        (*setting, s): pytest.approx(0.1 * (k + 1) / s)
-        for k, setting in enumerate([*SETTINGS, ("dsm", "uniform_t")])
-        for s in (0.1, 7)
+        (*of, s): pytest.approx(0.1 * (k + 1) / s) for k, of in enumerate(trained) for s in (0.1, 7)
     }
     assert set(used[used.method == "dsm"].metric) == {"loss_own"}  # there is no code to change
     with_code = used[used.method != "dsm"]
-    assert with_code[with_code.metric == "worth"].value.tolist() == pytest.approx([0.5] * 8)
-    assert with_code[with_code.metric == "kept_class"].value.tolist() == pytest.approx([1.0] * 8)
+    assert with_code[with_code.metric == "worth"].value.tolist() == pytest.approx([0.5] * 12)
+    assert with_code[with_code.metric == "kept_class"].value.tolist() == pytest.approx([1.0] * 12)
     follows = first[first.metric == "follows_code"].set_index(["t_sampler", "at_sigma"]).value
     assert follows.to_dict() == {
         (t, s): float(t == "uniform_sigma") for _, t in SETTINGS[:2] for s in (0.5, 2.0, 10.0)
@@ -451,7 +452,10 @@ def test_seeds_of_notebook_03_are_those_of_one_seed_each() -> None:
     """So that what was trained for one seed is found, whichever seeds are asked for."""
     three = LatentSpace(preset="laptop", seed=4, n_seeds=3)
     alone = [LatentSpace(preset="laptop", seed=s, n_seeds=1) for s in (4, 5, 6)]
-    assert {r.key for r in three.runs()} == {r.key for one in alone for r in one.runs()}
+    keys, of_alone = {r.key for r in three.runs()}, {r.key for one in alone for r in one.runs()}
+    assert keys <= of_alone
+    pictures = {each.sampler(*s).key for each in alone[1:] for s in SETTINGS}  # the first seed's
+    assert of_alone - keys <= pictures
     assert three.run("drl", "uniform_t") == alone[0].run("drl", "uniform_t")
     assert {p.run.key for p in three.products()} <= {r.key for r in three.runs()}
 

@@ -73,6 +73,34 @@ class ResBlock(nn.Module):
         return h
 
 
+class FiLMBlock(nn.Module):
+    """Two convolutions, one norm; the last convolution starts at zero.
+
+    The conditioning vector scales and shifts what the norm gives.
+
+    Args:
+        channels: in and out.
+        condition: width of the conditioning vector; 0 for none.
+
+    Shape: h (B, channels, H, W), condition (B, condition) -> (B, channels, H, W).
+    """
+
+    def __init__(self, channels: int, condition: int) -> None:
+        super().__init__()
+        self.film = linear(condition, 2 * channels) if condition else None
+        self.norm = group_norm(channels)
+        self.first, self.second = conv(channels, channels), conv(channels, channels)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, h: Tensor, condition: Tensor | None = None) -> Tensor:
+        branch = self.norm(self.first(F.silu(h)))
+        if self.film is not None:
+            assert condition is not None
+            scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
+            branch = branch * (1 + scale) + shift
+        return h + self.second(F.silu(branch))
+
+
 class Attention(nn.Module):
     """Single-head self-attention over the pixels, (skip + branch) / sqrt 2."""
 
@@ -223,6 +251,11 @@ class _Level(nn.Module):
             h = attention(block(h, condition))
             maps.append(h)
         return maps
+
+
+def patch_of(shape: tuple[int, ...]) -> int:
+    """Side, a power of two, of the patches of which at most 16 lie on a side of an image."""
+    return 2 ** max(0, math.ceil(math.log2(max(shape[-2:]) / 16)))
 
 
 def lowest_size(shape: tuple[int, ...], levels: int) -> tuple[int, int]:

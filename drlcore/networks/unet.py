@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drlcore.networks.blocks import conv, group_norm, linear, mlp
+from drlcore.networks.blocks import FiLMBlock, conv, linear, mlp, patch_of
 from drlcore.score_network import SCORE_NETWORKS, ScoreNetwork
 
 
@@ -47,17 +47,17 @@ class UNet(ScoreNetwork):
     ) -> None:
         super().__init__()
         colours, height, breadth = shape
-        self.patch = 2 ** max(0, math.ceil(math.log2(max(height, breadth) / 16)))
+        self.patch = patch_of(shape)
         self.lowest = tuple(math.ceil(side / (2 * self.patch)) for side in (height, breadth))
         hidden, upper = 128, width // 2
         self.time = linear(embedding_dim, hidden)
         self.code = mlp([latent_dim, hidden, hidden], layer=nn.Linear) if latent_dim else None
         values = 3 * colours * self.patch**2
         self.enter, self.leave = conv(values, upper), conv(upper, values)
-        self.down, self.up = _FiLMBlock(upper, hidden), _FiLMBlock(upper, hidden)
+        self.down, self.up = FiLMBlock(upper, hidden), FiLMBlock(upper, hidden)
         self.shrink, self.grow = conv(4 * upper, width, 1), conv(width, 4 * upper, 1)
         self.map = linear(hidden, width * math.prod(self.lowest))
-        self.middle = nn.ModuleList(_FiLMBlock(width, hidden) for _ in range(depth))
+        self.middle = nn.ModuleList(FiLMBlock(width, hidden) for _ in range(depth))
         nn.init.zeros_(self.leave.weight)
 
     def forward(self, x: Tensor, embedding: Tensor, z: Tensor) -> Tensor:
@@ -79,22 +79,6 @@ class UNet(ScoreNetwork):
         h = h + F.pixel_shuffle(self.grow(F.silu(low)), 2)
         h = self.leave(F.silu(self.up(h, condition)))
         return F.pixel_shuffle(h, self.patch)[..., :height, :breadth]
-
-
-class _FiLMBlock(nn.Module):
-    """Two convolutions, one norm; the last convolution starts at zero."""
-
-    def __init__(self, channels: int, condition: int) -> None:
-        super().__init__()
-        self.film = linear(condition, 2 * channels)
-        self.norm = group_norm(channels)
-        self.first, self.second = conv(channels, channels), conv(channels, channels)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, h: Tensor, condition: Tensor) -> Tensor:
-        scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
-        branch = self.norm(self.first(F.silu(h))) * (1 + scale) + shift
-        return h + self.second(F.silu(branch))
 
 
 SCORE_NETWORKS["unet"] = UNet

@@ -1,9 +1,10 @@
-"""Three scales of the same experiments, read from ``presets.toml``; they differ in numbers only."""
+"""Four scales of the same experiments, read from ``presets.toml``; they differ in numbers only."""
 
 from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ from drlcore.parameters import Parameters
 from drlcore.time_embedding import TimeEmbeddingKind
 from drlcore.training.run import EncoderName, ScoreNetworkName, Weighting
 
-PresetName = Literal["smoke", "laptop", "paper"]
+PresetName = Literal["smoke", "laptop", "overnight", "paper"]
 
 
 class TrainingPreset(Parameters):
@@ -50,7 +51,7 @@ class NetworkPreset(Parameters):
 
 
 class DrawnPreset(TrainingPreset):
-    """How models whose samples are judged are trained at one scale.
+    """How models whose samples are looked at are trained at one scale.
 
     Attributes:
         weighting: lambda(t).
@@ -113,9 +114,7 @@ class Preset(TrainingPreset):
     """The numbers of one scale.
 
     Attributes:
-        sampler_network, sampler_width: of notebook 03's plane, and of every second stage.
-        sampler_steps: of these.
-        drawn: of models whose samples are judged.
+        drawn: of models whose samples are looked at, second stages among them.
         reader_steps: of the classifier that samples are read by.
         nfe_steps: noise levels of the probability-flow ODE.
         ode_steps, sde_nfe: what samplers are compared with: noise levels of the ODE, even numbers
@@ -130,9 +129,6 @@ class Preset(TrainingPreset):
         runs_per_job, products_per_job: how many one batch job does, one after another.
     """
 
-    sampler_network: ScoreNetworkName = "mlp-context"
-    sampler_width: int = 256
-    sampler_steps: int = Field(ge=1)
     drawn: DrawnPreset
     reader_steps: int = Field(default=2500, ge=1)
     nfe_steps: int = Field(ge=1)
@@ -153,12 +149,24 @@ class Preset(TrainingPreset):
 
 def _read(path: Path) -> dict[str, Preset]:
     presets = {}
-    for name, numbers in _with_tuples(tomllib.loads(path.read_text(encoding="utf-8"))).items():
+    scales = _with_tuples(tomllib.loads(path.read_text(encoding="utf-8")))
+    for name, said in scales.items():
+        numbers = _over(scales[said["like"]], said) if "like" in said else dict(said)
         shared = numbers.pop("methods")
         for part in ("comparison", "semi_supervised"):
             numbers[part] = shared | numbers[part]
         presets[name] = Preset(**numbers)
     return presets
+
+
+def _over(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """``one`` where ``other`` says nothing, part by part."""
+    parts = {
+        name: _over(one[name], value) if isinstance(value, dict) and name in one else value
+        for name, value in other.items()
+        if name != "like"
+    }
+    return {**one, **parts}
 
 
 def _with_tuples(value: Any) -> Any:

@@ -77,7 +77,7 @@ class Experiment(Parameters):
     ``described`` says whether it has text about what is to be seen, written for the defaults.
 
     Attributes:
-        preset: ``smoke`` (seconds), ``laptop`` (minutes) or ``paper`` (a GPU).
+        preset: ``smoke`` (seconds), ``laptop`` (minutes), ``overnight`` or ``paper`` (a GPU).
     """
 
     notebook: ClassVar[str]
@@ -235,7 +235,7 @@ class ImageExperiment(NoisyExperiment):
     @property
     def steps_where_drawn(self) -> int:
         """Training steps of a model that samples are drawn from."""
-        return self.steps or self.numbers.sampler_steps
+        return self.steps or self.numbers.drawn.steps
 
     def base(self, **changes: Any) -> RunParameters:
         """A run with the preset's numbers whose code is measured."""
@@ -249,14 +249,9 @@ class ImageExperiment(NoisyExperiment):
         return RunParameters(**{**values, **changes})
 
     def sampled(self, **changes: Any) -> RunParameters:
-        """A run with the preset's numbers that samples are drawn from."""
-        return self.base(**{**self._sampler, **changes})
+        """A run with the preset's numbers whose samples are looked at."""
+        return self.base(**{**self._drawn, **changes})
 
     @property
-    def _sampler(self) -> dict[str, Any]:
-        numbers = self.numbers
-        return {
-            "score_network": numbers.sampler_network,
-            "width": numbers.sampler_width,
-            "steps": self.steps_where_drawn,
-        }
+    def _drawn(self) -> dict[str, Any]:
+        return {**self.numbers.drawn.training, "steps": self.steps_where_drawn}

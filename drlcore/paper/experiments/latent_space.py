@@ -52,41 +52,46 @@ class LatentSpace(ImageExperiment):
     @property
     def resolved(self) -> dict[str, Any]:
         sizes = ", ".join(map(str, self.numbers.latent_dims))
-        drawn = f"{self.steps or self.numbers.drawn.steps}, with codes of {sizes}"
         known = {"steps": self.steps_where_drawn, "seeds": len(self.seeds)}
-        return {**known, "steps where samples are judged": drawn}
+        return {**known, "code sizes where samples are judged": sizes}
 
     def run(self, method: str, t_sampler: str, seed: int | None = None) -> RunParameters:
-        """The run of one method and t-sampler that its codes are read from; first seed if none."""
+        """The run of one method and t-sampler that its codes are read from; first seed if none.
+
+        Under the paper's weighting, which has its say in what a code holds.
+        """
         return self.sampled(
             method=method,
             noise=self.noise.updated(t_sampler=t_sampler),
+            weighting=self.base().weighting,
             latent_dim=self.latent_dim,
             lambda_z=self._price(LAMBDA["vdrl"]) if METHODS[method].gaussian else self.lambda_l1,
             seed=self.seed if seed is None else seed,
         )
 
     def sampler(self, method: str, t_sampler: str, seed: int | None = None) -> RunParameters:
-        """The run that samples are drawn from: a second stage where training saw no small noise."""
-        run = self.run(method, t_sampler, seed)
-        return run if t_sampler == "uniform_t" else run.second_stage(self.noise)
+        """The run that samples are drawn from.
+
+        A second stage where the first saw no small noise, or under a weighting that teaches its
+        score network little at some level.
+        """
+        run, drawn = self.run(method, t_sampler, seed), self.sampled()
+        if (run.noise, run.weighting) == (drawn.noise, drawn.weighting):
+            return run
+        return run.second_stage(drawn.noise, weighting=drawn.weighting)
 
     def unconditional(self, seed: int | None = None) -> RunParameters:
         """Denoising score matching without a code: the floor to get under."""
         return self.run("vdrl", "uniform_t", seed).updated(method="dsm", lambda_z=0.0)
 
     def of_dimension(self, latent_dim: int, seed: int | None = None) -> RunParameters:
-        """VDRL with a code of some size, trained so that its samples are worth judging."""
-        drawn = self.numbers.drawn
-        values = {
-            **drawn.training,
-            "method": "vdrl",
-            "latent_dim": latent_dim,
-            "lambda_z": self._price(drawn.lambda_kl),
-            "seed": self.seed if seed is None else seed,
-            "steps": self.steps or drawn.steps,
-        }
-        return self.base(**values)
+        """VDRL with a code of some size, trained in one stage so that its samples are judged."""
+        return self.sampled(
+            method="vdrl",
+            latent_dim=latent_dim,
+            lambda_z=self._price(self.numbers.drawn.lambda_kl),
+            seed=self.seed if seed is None else seed,
+        )
 
     def without_code(self, seed: int | None = None) -> RunParameters:
         """The same without a code."""
@@ -115,21 +120,22 @@ class LatentSpace(ImageExperiment):
         run = self.of_dimension(max(self.numbers.latent_dims), seed)
         return samplers(run, self.reader, self.numbers.ode_steps, self.numbers.sde_nfe)
 
-    def runs(self) -> list[RunParameters]:
-        runs = [self.reader]
-        for seed in self.seeds:
-            runs += [self.run(m, t, seed) for m, t in SETTINGS]
-            runs += [self.unconditional(seed), *self.drawn(seed).values()]
-            runs += [self.sampler(m, t, seed) for m, t in SETTINGS]
+    def used(self, seed: int) -> list[RunParameters]:
+        """The runs whose use of the code is measured, those without one beside them."""
+        trained = [self.run(m, t, seed) for m, t in SETTINGS]
+        runs = [*trained, self.unconditional(seed), *self.drawn(seed).values()]
         return list(dict.fromkeys(runs))
+
+    def runs(self) -> list[RunParameters]:
+        first = [run for seed in self.seeds for run in self.used(seed)]
+        return list(dict.fromkeys([self.reader, *first, *(each.run for each in self.products())]))
 
     def products(self) -> list[Product[Any]]:
         steps = self.numbers.nfe_steps
         products: list[Product[Any]] = []
         for seed in self.seeds:
-            trained = [self.run(m, t, seed) for m, t in SETTINGS]
-            products += [metrics(run) for run in trained]
-            products += [usage(run) for run in (*trained, self.unconditional(seed))]
+            products += [metrics(self.run(m, t, seed)) for m, t in SETTINGS]
+            products += [usage(run) for run in self.used(seed)]
             products += [self.quality(run) for run in self.drawn(seed).values()]
             products += [self.samplers(seed)]
             products += [swapped_codes(self.sampler(m, t, seed), steps) for m, t in SETTINGS[:2]]

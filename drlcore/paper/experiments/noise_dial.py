@@ -66,7 +66,7 @@ class NoiseDial(Dial):
     def steps_where_drawn(self) -> int:
         numbers = self.numbers
         asked = self.steps or numbers.steps
-        return self.sampler_steps or max(1, round(numbers.sampler_steps * asked / numbers.steps))
+        return self.sampler_steps or max(1, round(numbers.drawn.steps * asked / numbers.steps))
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class NoiseDial(Dial):
     def shown(self) -> list[RunParameters]:
         """Second stages that draw images from the codes: every other level, first seed."""
         firsts = [self.run(self.noise.single(sigma), self.seeds[0]) for sigma in self.levels[::2]]
-        return [first.second_stage(self.noise, **self._sampler) for first in firsts]
+        return [first.second_stage(self.noise, **self._drawn) for first in firsts]
 
     def toy(self) -> list[RunParameters]:
         """The dial on the toy set, whose answer is known.

@@ -18,6 +18,8 @@ from drlcore.paper.plots.style import (
     tile,
 )
 
+SIZE_MAP = "Purples"  # the larger a code, the darker
+
 
 def latent_spaces(
     spaces: Mapping[str, tuple[Mapping[str, np.ndarray], np.ndarray]], labels: np.ndarray
@@ -101,6 +103,31 @@ def code_usage(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
     for ax, name in ((left, "loss = ||D − x₀||² / (d σ²)"), (right, "loss / loss without code")):
         ax.set(xscale="log", yscale="log", xlabel="σ", ylabel=name)
     left.legend()
+    return figure
+
+
+def below_the_floor(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
+    """Loss with the own code over that of the same seed's model without one, by code size.
+
+    Mean over seeds and a band of one standard deviation; below 1 the floor of denoising without a
+    code (DRL Prop. 1) lies above.
+
+    Args:
+        table, unconditional: tidy usage, ``loss_own`` rows (see ``results.usage_rows``), of the
+            models with a code and of those without.
+    """
+    figure, ax = plt.subplots(figsize=(5.2, 3.1))
+    by = ["at_sigma", "seed"]
+    reference = unconditional[unconditional.metric == "loss_own"].set_index(by).value
+    sizes = sorted(table.latent_dim.unique())
+    for k, size in enumerate(sizes):
+        own = table[(table.metric == "loss_own") & (table.latent_dim == size)].set_index(by).value
+        spread = over_seeds((own / reference).reset_index(), "at_sigma")
+        colour = plt.get_cmap(SIZE_MAP)((k + 1) / len(sizes))
+        line_with_band(ax, spread, colour, ms=3, label=f"code of {size}")
+    ax.axhline(1, color="0.5", ls="--", lw=1, label="no code")
+    ax.set(xscale="log", xlabel="σ", ylabel="loss / loss without code")
+    ax.legend()
     return figure
 
 

@@ -164,31 +164,36 @@ def sampler_rows(run: RunParameters, judged: pd.DataFrame) -> pd.DataFrame:
 def latent_space_tables(experiment: LatentSpace) -> list[pd.DataFrame]:
     """Notebook 03's numbers, all seeds: probes, usage, sample quality, swapped codes, diversity.
 
-    Usage (see ``usage_rows``) is that of every setting, and of the model without a code (``dsm``).
-    ``follows_code`` has ``at_sigma``, the level that denoising started from.
+    Usage (see ``usage_rows``) is that of every setting, of the models whose samples are judged, and
+    of those without a code (``dsm``). ``follows_code`` has ``at_sigma``, the level that denoising
+    started from. ``weighting`` is the encoder's, as all columns that say which run.
     """
     steps = experiment.numbers.nfe_steps
     tables = []
+
+    def add(run: RunParameters, rows: pd.DataFrame) -> None:
+        tables.append(rows.assign(weighting=(run.first_stage or run).weighting))
+
     for seed in experiment.seeds:
-        trained = [experiment.run(method, t_sampler, seed) for method, t_sampler in SETTINGS]
-        tables += [add_run_columns(run, metrics(run).load()) for run in trained]
-        for run in (*trained, experiment.unconditional(seed)):
-            tables.append(usage_rows(run, usage(run).load()))
+        for run in (experiment.run(method, t_sampler, seed) for method, t_sampler in SETTINGS):
+            add(run, add_run_columns(run, metrics(run).load()))
+        for run in experiment.used(seed):
+            add(run, usage_rows(run, usage(run).load()))
         for run in dict.fromkeys(experiment.drawn(seed).values()):
-            tables.append(quality_rows(run, experiment.quality(run).load()))
+            add(run, quality_rows(run, experiment.quality(run).load()))
         by_sampler = experiment.samplers(seed)
-        tables.append(sampler_rows(by_sampler.run, by_sampler.load()))
+        add(by_sampler.run, sampler_rows(by_sampler.run, by_sampler.load()))
         for method, t_sampler in SETTINGS[:2]:
             run = experiment.sampler(method, t_sampler, seed)
             follows = follows_code(swapped_codes(run, steps).load())
             rows = follows.rename_axis("at_sigma").reset_index(name="value")
-            tables.append(add_run_columns(run, rows.assign(split="test", metric="follows_code")))
+            add(run, add_run_columns(run, rows.assign(split="test", metric="follows_code")))
         for dimension in experiment.numbers.latent_dims:
             run = experiment.of_dimension(dimension, seed)
             sheet = same_code(run, steps).load()
             drawn = {f"sample_{name}": sheet[name].mean() for name in ("diversity", "error")}
             rows = pd.DataFrame(drawn.items(), columns=["metric", "value"])
-            tables.append(add_run_columns(run, rows.assign(split="test")))
+            add(run, add_run_columns(run, rows.assign(split="test")))
     return tables
 
 
