@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from drlcore.probes.bands import EDGES, band_r2
+from drlcore.paper import products
+from drlcore.probes.bands import BANDS, EDGES, band_r2
+from drlcore.training.run import RunParameters
 
 SIDE = 32
 PERIODS = (32, 16, 8, 4)  # pixels: a wave in each band, at its lower end; all divide the side
@@ -65,3 +67,11 @@ def test_a_band_without_waves_has_no_share() -> None:
     flat = torch.arange(400.0)[:, None, None, None].expand(400, 1, 8, 8)
     found = band_r2(np.arange(400.0)[:, None], flat, np.arange(400.0)[:, None], flat)
     assert found[0] > 0.9 and np.isnan(found[1:]).all()
+
+
+def test_the_table_leaves_out_bands_that_the_images_lack(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DRLCORE_OUTPUT", str(tmp_path))
+    run = RunParameters(dataset="digits", method="random", latent_dim=2)
+    table = products.bands(run).load(progress=False)
+    # 8 x 8 pixels: their mean, and waves of 8 pixels and shorter.
+    assert table.band.tolist() == [BANDS[0], *BANDS[2:]]

@@ -24,13 +24,14 @@ MODULES = {  # what products are computed with, by the wing that it is in
     "laplacenet": ["classifier", "fine_tuning", "label_graph", "nearest"],
     "paper": ["label_graph_sheet", "protocol", "sheets"],
     "probes": [
-        "mutual_information", "networks", "neural", "over_time", "sample_quality", "static",
-        "trajectory", "usage", "whole_trajectory",
+        "bands", "mutual_information", "networks", "neural", "over_time", "sample_quality",
+        "static", "trajectory", "usage", "whole_trajectory",
     ],
 }  # fmt: skip
 ELSEWHERE = {
     # At a time, of no consequence.
     "laplacenet.fine_tuning._CHUNK", "paper.sheets._CHUNK", "probes.usage._BATCH",
+    "probes.bands._CHUNK",
     "probes.usage.WORTH",  # read from the table, by what is made of it
     "baselines.views.GAUSS_SIGMA", "baselines.views.CROP_SCALE",  # of the training of a run
 }  # fmt: skip
@@ -43,7 +44,7 @@ def every_product() -> dict[str, Product[Any]]:
     reader = RUN.updated(method="supervised")
     made["samplers"] = products.samplers(RUN, reader, (2, 3), (4,))
     made["quality"] = products.quality(RUN, 5, RUN.updated(method="supervised"))
-    for name in ("metrics", "usage", "codes", "label_graph"):
+    for name in ("metrics", "bands", "usage", "codes", "label_graph"):
         made[name] = getattr(products, name)(RUN)
     for name in ("latent_grid", "swapped_codes", "same_code", "reconstructions"):
         made[name] = getattr(products, name)(RUN, 5)

@@ -25,6 +25,7 @@ from drlcore.paper import protocol as protocols
 from drlcore.paper.protocol import Protocol
 from drlcore.paper.sheets import Arrays
 from drlcore.parameters import fingerprint
+from drlcore.probes import bands as band_probe
 from drlcore.probes import mutual_information, neural, over_time, sample_quality, static
 from drlcore.probes import usage as use
 from drlcore.training import store
@@ -110,6 +111,17 @@ def metrics(run: RunParameters) -> Product[pd.DataFrame]:
     """Probes of the codes on validation and test, see ``protocol.probe_run``."""
     settings = {"neighbours": static.NEIGHBOURS, "silhouette_samples": static.SILHOUETTE_SAMPLES}
     return Product(run, "metrics", ".csv", protocols.probe_run, settings)
+
+
+def bands(run: RunParameters) -> Product[pd.DataFrame]:
+    """What the codes tell at each spatial scale, without labels, see ``protocol.bands_of_code``."""
+    settings = {
+        "edges": band_probe.EDGES,
+        "neighbours": static.NEIGHBOURS,
+        "fitted": band_probe.FITTED,
+        "asked": band_probe.ASKED,
+    }
+    return Product(run, "bands", ".csv", protocols.bands_of_code, settings)
 
 
 def usage(run: RunParameters) -> Product[pd.DataFrame]:

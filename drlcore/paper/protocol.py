@@ -17,6 +17,7 @@ from drlcore.data.splits import Array
 from drlcore.model import EncoderModel, encode, with_score_network
 from drlcore.paper.sheets import Arrays, samples_of_codes
 from drlcore.parameters import Parameters
+from drlcore.probes.bands import ASKED, BANDS, FITTED, band_r2
 from drlcore.probes.mutual_information import mutual_information_over_time
 from drlcore.probes.neural import DEFAULT, ProbeTraining
 from drlcore.probes.over_time import few_shot, probe_times
@@ -84,6 +85,18 @@ def probe_run(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
         metrics = probe(codes["train"], train, codes[split], parts[split])
         rows += [(split, metric, value) for metric, value in metrics.items()]
     return pd.DataFrame(rows, columns=METRIC_COLUMNS)
+
+
+def bands_of_code(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
+    """What the code tells of test images in each band of frequency, see ``probes.bands``.
+
+    Columns ``band``, wavelengths in pixels, and ``r2``; a band that the images lack is left out.
+    """
+    dataset = load_dataset(run.dataset)
+    parts = (dataset.train.first(run.train_images).x[:FITTED], dataset.test.x[:ASKED])
+    codes = [encode(model, x, run.read_at) for x in parts]
+    told = band_r2(codes[0], parts[0], codes[1], parts[1])
+    return pd.DataFrame({"band": BANDS, "r2": told}).dropna()
 
 
 def use_of_code(run: RunParameters, model: EncoderModel) -> pd.DataFrame:

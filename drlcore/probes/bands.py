@@ -13,6 +13,7 @@ from drlcore.probes.static import NEIGHBOURS, standardise
 # shorter than 4; the mean of an image is in the first.
 EDGES = (1 / 16, 1 / 8, 1 / 4)
 FITTED, ASKED = 10_000, 2_000  # images
+BANDS = ("longer than 16", "8 to 16", "4 to 8", "shorter than 4")  # wavelengths, pixels
 _CHUNK = 500
 
 
