@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from drlcore.data.datasets import DATASETS, from_arrays, load_dataset
     from drlcore.encoder import ConvEncoder, Encoder
     from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
+    from drlcore.estimator.drl import DRL
     from drlcore.loss import drl_loss
     from drlcore.model import RepresentationModel, encode
     from drlcore.networks import ENCODERS, SCORE_NETWORKS, Denoiser
@@ -28,6 +29,7 @@ __all__ = [
     "ArtefactError",
     "ConvEncoder",
     "DATASETS",
+    "DRL",
     "DataError",
     "Denoiser",
     "ENCODERS",
@@ -56,6 +58,7 @@ _NAMES = {
     "data.datasets": ["DATASETS", "from_arrays", "load_dataset"],
     "encoder": ["ConvEncoder", "Encoder"],
     "errors": ["ArtefactError", "DataError", "ParameterError", "TrainingError"],
+    "estimator.drl": ["DRL"],
     "loss": ["drl_loss"],
     "model": ["RepresentationModel", "encode"],
     "networks": ["ENCODERS", "SCORE_NETWORKS", "Denoiser"],  # so that it knows them all

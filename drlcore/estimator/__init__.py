@@ -1,0 +1,1 @@
+"""DRL as a scikit-learn transformer, and its models as files to hand on."""
