@@ -146,7 +146,7 @@ def test_factors_are_measured_from_the_images() -> None:
 
 @pytest.mark.parametrize("name", ["MNIST", "cifar", "", "images.npy", "npz", 3, None])
 def test_unknown_names_are_refused(name: Any) -> None:
-    known = ", ".join(DATASETS) + ", or the path of a .npz"
+    known = ", ".join(DATASETS) + ", or the path of a .npz, a .npy or a folder of pictures"
     for ask in (load_dataset, available, require):
         with pytest.raises(ParameterError, match=re.escape(known)):
             ask(name)
@@ -400,7 +400,7 @@ def test_a_file_of_other_arrays_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         load_dataset(path)
     np.savez(path, x_train=np.zeros(3), labels=np.zeros(3))
-    with pytest.raises(DataError, match=r"lacks .* y_train, x_test, y_test; .* x_train, labels"):
+    with pytest.raises(DataError, match="x_train, labels; .* do not belong together; allowed: x_t"):
         load_dataset(path)
 
 

@@ -34,7 +34,7 @@ class RunParameters(Parameters):
     """Everything that decides the weights of one training run.
 
     Attributes:
-        dataset: a name of ``DATASETS``, or the path of an ``.npz`` file with your own images.
+        dataset: a name of ``DATASETS``, or the path of your own images, see ``load_dataset``.
         method: a name of ``METHODS``: ``drl`` L1, ``vdrl`` KL, ``drl-mixup`` L1 with the encoder
             trained on mixed images, ``dsm`` no code, ``csm`` the label as the code; baselines on
             the same encoder: ``ae`` L1, ``vae`` KL, ``simclr``, ``simclr-gauss``, ``supervised``,
