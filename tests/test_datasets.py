@@ -144,7 +144,7 @@ def test_factors_are_measured_from_the_images() -> None:
         part.factors["colour"]
 
 
-@pytest.mark.parametrize("name", ["MNIST", "cifar", "", "images.npy", "npz", 3, None])
+@pytest.mark.parametrize("name", ["MNIST", "cifar", "", "images.txt", "npz", 3, None])
 def test_unknown_names_are_refused(name: Any) -> None:
     known = ", ".join(DATASETS) + ", or the path of a .npz, a .npy or a folder of pictures"
     for ask in (load_dataset, available, require):

@@ -66,6 +66,8 @@ def accept_images(
     for key, images in given.items():
         x = as_array(name, key, images)
         kinds[key] = _kind(name, key, x)
+        if kinds[key] == "float":
+            _require_finite(name, key, x)
         last = _channels_last(name, key, x, channels)
         parts[key] = x[:, None] if x.ndim == 3 else np.moveaxis(x, 3, 1) if last else x
     first = next(iter(parts))
@@ -132,8 +134,6 @@ def _scaled(
     if kind == "bool":
         whole = {key: x.astype(np.uint8) * np.uint8(255) for key, x in parts.items()}
         return whole, False, ["bool: True is white, 255"]
-    if kind == "float":
-        _require_finite(name, parts)
     low = min(x.min() for x in parts.values())
     high = max(x.max() for x in parts.values())
     holds = f"{name}: {where}"
@@ -161,13 +161,12 @@ def _scaled(
     return {key: x.astype(np.uint8, copy=False) for key, x in parts.items()}, False, said
 
 
-def _require_finite(name: str, parts: dict[str, Array]) -> None:
-    for key, x in parts.items():
-        if odd := x.size - np.count_nonzero(np.isfinite(x)):
-            raise DataError(
-                f"{name}: {key} has {odd:,} values of {x.size:,} that are nan or infinite; "
-                "allowed: finite ones; leave these images out or fill them in"
-            )
+def _require_finite(name: str, key: str, x: Array) -> None:
+    if odd := x.size - np.count_nonzero(np.isfinite(x)):
+        raise DataError(
+            f"{name}: {key} has {odd:,} values of {x.size:,} that are nan or infinite; "
+            "allowed: finite ones; leave these images out or fill them in"
+        )
 
 
 def _floats(
