@@ -1,4 +1,4 @@
-"""Steps of the batch workflow: ``python -m drlcore train|evaluate|manifest|publish|data``."""
+"""Steps of the workflow: ``python -m drlcore train|evaluate|manifest|publish|data|images``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from drlcore.data import picture_folder
 from drlcore.data.datasets import DATASETS, available
 from drlcore.data.download import download
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
@@ -14,6 +19,7 @@ from drlcore.paper.experiments import EXPERIMENTS
 from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.figures import write_manifest
 from drlcore.paper.publish import publish
+from drlcore.training.checkpoint import write_atomically
 from drlcore.training.store import load_or_train
 
 
@@ -31,6 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
     steps.add_parser("publish", help="commit-ready copies of the last laptop run")
     data = steps.add_parser("data", help="download a data set; without a name, list them")
     data.add_argument("dataset", nargs="?", choices=DATASETS)
+    images = steps.add_parser("images", help="convert a folder of pictures to an .npz, once")
+    images.add_argument(
+        "folder", type=Path, help="pictures, in sub-folders by class if there are any"
+    )
+    images.add_argument("file", type=Path, help="the .npz to write")
+    images.add_argument("--image-size", type=int, help="side of the square they are resized to")
+    images.add_argument("--skip-unreadable", action="store_true", help="leave such pictures out")
     asked = parser.parse_args(arguments)
     try:
         if asked.step == "manifest":
@@ -39,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
             publish()
         elif asked.step == "data":
             _data(asked.dataset)
+        elif asked.step == "images":
+            _images(asked.folder, asked.file, asked.image_size, asked.skip_unreadable)
         else:
             experiment = EXPERIMENTS[asked.notebook].from_json(asked.parameters)
             _do(asked.step, experiment, asked.names)
@@ -53,6 +68,21 @@ def _data(name: str | None) -> None:
         download(name)
     for each in DATASETS if name is None else (name,):
         print(f"{each:15}{'here' if available(each) else 'absent'}")
+
+
+def _images(folder: Path, file: Path, size: int | None, skip: bool) -> None:
+    if file.suffix.lower() != ".npz":
+        raise ParameterError(f"{str(file)!r} does not end in .npz; allowed: the file to write")
+    arrays, notes = picture_folder.read_arrays(folder, size, skip)
+    write_atomically(file.absolute(), partial(_save, arrays=arrays))
+    print(*notes, sep="\n")
+    shapes = [f"{key} {array.shape}" for key, array in arrays.items()]
+    print(f"{file}: {', '.join(shapes)}")
+
+
+def _save(path: Path, arrays: dict[str, Any]) -> None:
+    with path.open("wb") as file:  # as a name, numpy would add an ending
+        np.savez_compressed(file, **arrays)
 
 
 def _do(step: str, experiment: Experiment, names: list[str]) -> None:

@@ -122,6 +122,7 @@ class Method(ABC):
         trains: whether it takes steps.
         fewest: images that a batch needs.
         images_only: whether it needs images, of shape (C, H, W).
+        needs_labels: whether its loss reads the labels.
     """
 
     name: ClassVar[str]
@@ -134,6 +135,7 @@ class Method(ABC):
     trains: ClassVar[bool] = True
     fewest: ClassVar[int] = 1
     images_only: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False
 
     def code_size(self, latent_dim: int, n_classes: int) -> int:
         """Size of what stands in for z. Raises ParameterError if ``latent_dim`` cannot be it."""
@@ -206,7 +208,7 @@ class DSM(DRL):
 class CSM(DSM):
     """Conditional score matching: the one-hot label as the code (DRL Sec. 2.2)."""
 
-    name, has_code = "csm", True
+    name, has_code, needs_labels = "csm", True, True
 
     def code_size(self, latent_dim: int, n_classes: int) -> int:
         if latent_dim != n_classes:

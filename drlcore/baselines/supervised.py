@@ -15,7 +15,7 @@ from drlcore.model import EncoderModel
 class Supervised(Baseline):
     """Cross-entropy of a linear class head on z."""
 
-    name, colour = "supervised", "k"
+    name, colour, needs_labels = "supervised", "k", True
 
     def head(self, encoder: Encoder, latent_dim: int, dataset: Dataset) -> nn.Module:
         return nn.Linear(latent_dim, dataset.n_classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from drlcore.data import own_images, published
+from drlcore.data import own_images, picture_folder, published
 from drlcore.data.sources import DATASETS
 from drlcore.data.splits import Dataset, Split, from_arrays
 from drlcore.errors import DataError, ParameterError
@@ -18,6 +18,7 @@ __all__ = [
     "from_arrays",
     "identity",
     "load_dataset",
+    "n_classes",
     "require",
     "title",
 ]
@@ -41,8 +42,8 @@ def load_dataset(name: str) -> Dataset:
     ``cifar10``, ``cifar100``: 45,000 / 5,000 / 10,000 images of shape (3, 32, 32).
     ``mini-imagenet``: 45,000 / 5,000 / 10,000 images of shape (3, 84, 84), 100 classes; 5 GB.
 
-    A path ending in ``.npz``: the user's own images, see ``own_images``; read again when the file
-    changes.
+    A path of a ``.npz`` or ``.npy``, or of a folder of pictures: the user's own images, see
+    ``own_images`` and ``picture_folder``; read again when they change. ``notes`` say how.
 
     In memory: ``DATASETS["mine"] = from_arrays("mine", ...)``.
 
@@ -89,6 +90,15 @@ def title(name: str) -> str:
     return name if name in DATASETS else own_images.title(Path(name), tuple(DATASETS))
 
 
+def n_classes(name: str) -> int:
+    """How many classes a data set has; 0 without labels. Reads own images alone.
+
+    Raises:
+        ParameterError, DataError: see ``load_dataset``.
+    """
+    return (DATASETS[name] if name in DATASETS else load_dataset(name)).n_classes
+
+
 def require(name: str) -> None:
     """Nothing if ``load_dataset(name)`` has what it needs; reads no images.
 
@@ -107,10 +117,13 @@ def _own_file(name: str) -> Path:
     path = own_images.find(name) if isinstance(name, str) else None
     if path is not None:
         return path
-    if isinstance(name, str) and name.endswith(".npz"):
-        raise DataError(f"{own_images.printable(name)}: no such file")
+    if isinstance(name, str) and name.endswith((*own_images.FILES, "/")):
+        raise DataError(f"{own_images.printable(name)}: no such file or folder")
     known = ", ".join(DATASETS)
-    raise ParameterError(f"unknown dataset {name!r}; known are: {known}, or the path of a .npz")
+    raise ParameterError(
+        f"unknown dataset {name!r}; known are: {known}, or the path of a .npz, a .npy or a folder "
+        "of pictures"
+    )
 
 
 def available(name: str) -> bool:
@@ -132,18 +145,20 @@ def _unreadable(name: str, error: OSError) -> DataError:
     return DataError(f"{where}: {error.strerror or error}")
 
 
-def _stamp(name: str) -> tuple[Path, int, int]:
-    """A user's own file, when it was last changed, in ns, and its bytes: what keys the caches."""
+def _stamp(name: str) -> tuple[Path, str]:
+    """A user's own file or folder, and what changes when its content does: what keys the caches."""
     path = _own_file(name)
+    if path.is_dir():
+        return path, picture_folder.stamp(path)
     found = path.stat()
-    return path, found.st_mtime_ns, found.st_size
+    return path, f"{found.st_mtime_ns} {found.st_size}"
 
 
 @lru_cache(maxsize=2)  # up to 2 GB each
-def _own(path: Path, changed: int, size: int) -> Dataset:
+def _own(path: Path, stamp: str) -> Dataset:
     return own_images.read(path, title(str(path)))
 
 
 @lru_cache(maxsize=64)
-def _own_checksum(path: Path, changed: int, size: int) -> str:
-    return _own(path, changed, size).checksum
+def _own_checksum(path: Path, stamp: str) -> str:
+    return _own(path, stamp).checksum

@@ -5,12 +5,19 @@ The figure is bright on a black ground, and all beyond the border counts as blac
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from drlcore.data.accept import Array
 from drlcore.errors import ParameterError
 
 FACTORS = ("ink", "thickness", "slant", "width", "height", "x_position", "y_position")
+_CHUNK = 2048
 _FLAT = 1e-9  # px^2; a variance below this is rounding error
 
 
@@ -65,6 +72,16 @@ def measure_factors(x: NDArray[np.floating]) -> dict[str, NDArray[np.float64]]:
     }
 
 
+def image_factors(x: Tensor, known: Mapping[str, Array] | None = None) -> Mapping[str, Array]:
+    """Factors of images: the known ones, then those measured when the first of them is asked for.
+
+    Args:
+        x: images to measure, shape (N, C, H, W): floats in [-1, 1], or uint8.
+        known: arrays of shape (N,) by name.
+    """
+    return _ImageFactors(x, known or {})
+
+
 def _spread(
     profile: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -99,3 +116,28 @@ def _thickness(grey: NDArray[np.float64]) -> NDArray[np.float64]:
 def _ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """a / b, and 0 where b is 0."""
     return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
+
+
+class _ImageFactors(Mapping[str, Array]):
+    """See ``image_factors``."""
+
+    def __init__(self, x: Tensor, known: Mapping[str, Array]) -> None:
+        self._x = x
+        self._known = dict(known)
+
+    @cached_property
+    def _measured(self) -> dict[str, Array]:
+        parts = []
+        for x in self._x.split(_CHUNK):  # a copy of all images would take gigabytes
+            intensities = x.float().div(255) if x.dtype == torch.uint8 else (x + 1) / 2
+            parts.append(measure_factors(intensities.numpy()))
+        return {name: np.concatenate([part[name] for part in parts]) for name in FACTORS}
+
+    def __getitem__(self, name: str) -> Array:
+        return self._known[name] if name in self._known else self._measured[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._known, *FACTORS])
+
+    def __len__(self) -> int:
+        return len(self._known) + len(FACTORS)

@@ -41,8 +41,10 @@ def label_split(y: ArrayLike, split: LabelSplit, n_classes: int) -> Array:
 
     Raises:
         ParameterError: n_labels is not a multiple of the classes.
-        DataError: a class has too few images.
+        DataError: a class has too few images, or there are no classes.
     """
+    if n_classes < 1:
+        raise DataError(f"n_labels = {split.n_labels}: a label split of images without labels")
     per_class, rest = divmod(split.n_labels, n_classes)
     if rest:
         raise ParameterError(

@@ -1,4 +1,4 @@
-"""A user's own images: which file a name means, and whether every notebook can use what it holds.
+"""A user's own images: which file or folder a name means, and whether every notebook can use it.
 
 All of it is checked before anything is trained, so that nothing fails halfway for want of images.
 """
@@ -8,16 +8,21 @@ from __future__ import annotations
 import errno
 import math
 import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from drlcore.data import paths
-from drlcore.data.npz import read_npz
-from drlcore.data.splits import Array, Dataset, from_arrays
+import numpy as np
+
+from drlcore.data import paths, picture_folder
+from drlcore.data.array_names import arranged
+from drlcore.data.npz import read_npy, read_npz
+from drlcore.data.splits import Dataset, from_arrays
 from drlcore.errors import DataError, ParameterError
 
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+FILES = (".npz", ".npy")
 # Probes ask for the 20 nearest training codes, and t-SNE's perplexity of 20 needs more than 20.
 NEIGHBOURS = 20
 # The smoke preset fits probes on 500 images: with more classes some would be in none of them.
@@ -31,13 +36,13 @@ LARGEST = 2**29
 
 
 def find(name: str) -> Path | None:
-    """The absolute path of the file of that name; None if there is none.
+    """The absolute path of the file or folder of that name; None if there is none.
 
     A relative one is looked for in the current folder, then in the repository: the batch runs in
     one, notebooks in another.
 
     Raises:
-        ParameterError: there is something of that name, but no ``.npz`` file.
+        ParameterError: there is something of that name, but no folder, ``.npz`` or ``.npy``.
         DataError: it cannot be looked at.
     """
     if not name:
@@ -55,7 +60,7 @@ def find(name: str) -> Path | None:
             if error.errno == errno.ENAMETOOLONG:
                 continue
             raise DataError(f"{printable(str(path))}: {error.strerror}") from None
-        _require_npz(name, path, mode)
+        _require_images(name, path, mode)
         return path.parent.resolve() / path.name
     return None
 
@@ -68,17 +73,17 @@ def is_own(name: str) -> bool:
         return False
 
 
-def _require_npz(name: str, path: Path, mode: int) -> None:
+def _require_images(name: str, path: Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
-        what = "a folder"
-    elif not stat.S_ISREG(mode):
+        return
+    if not stat.S_ISREG(mode):
         what = "no regular file"
-    elif path.suffix.lower() != ".npz":
+    elif path.suffix.lower() not in FILES:
         what = f"a {path.suffix} file" if path.suffix else "a file without an ending"
     else:
         return
     raise ParameterError(
-        f"{name!r} is {what}; own images come as an .npz file with {', '.join(ARRAYS)}"
+        f"{name!r} is {what}; own images come as an .npz or .npy file, or a folder of pictures"
     )
 
 
@@ -88,35 +93,65 @@ def printable(text: str) -> str:
 
 
 def title(path: Path, taken: tuple[str, ...]) -> str:
-    """What figures call the file: its stem, or its whole name where the stem is ``taken``.
+    """What figures call the images: the file's stem, or its whole name where that is ``taken``.
 
     A dollar sign would be mathematics in a figure.
     """
-    name = path.name if path.stem in taken else path.stem
+    stem = path.stem if path.suffix.lower() in FILES else path.name  # a folder's
+    name = path.name if stem in taken else stem
     return printable(name).replace("$", "_")
 
 
 def read(path: Path, name: str) -> Dataset:
-    """The data set in the file, called ``name``, its classes mixed.
+    """The data set in the file or folder, called ``name``, its classes mixed.
 
-    Arrays as for ``from_arrays``. In all parts the classes come in turn, so that the first so many
-    images are of all of them, in whatever order they were saved.
+    Arrays as for ``from_arrays``, called as ``array_names`` knows; folders as for
+    ``picture_folder.read``. In all parts the classes come in turn, so that the first so many images
+    are of all of them, in whatever order they were saved.
 
     Raises:
-        DataError: the file, its arrays or its numbers are other than that.
+        DataError: the file, its arrays, its pictures or their numbers are other than that.
     """
     label = printable(str(path))
-    x_train, y_train, x_test, y_test = read_npz(path, ARRAYS, LARGEST, label)
-    for key, x in (("x_train", x_train), ("x_test", x_test)):
-        _require_size(label, key, x)
-    data = from_arrays(label, x_train, y_train, x_test, y_test, in_turn=True)
-    _require_usable(label, data)
+    if path.is_dir():
+        data = picture_folder.read(path, name=label)
+    elif path.suffix.lower() == ".npy":
+        data = _of_arrays(label, {"x_train": read_npy(path, LARGEST, label)}, {})
+    else:
+        names: dict[str, str] = {}
+
+        def pick(held: list[str]) -> list[str]:
+            names.update(arranged(held, label))
+            return [*names.values()]
+
+        data = _of_arrays(
+            label, dict(zip(names, read_npz(path, pick, LARGEST, label), strict=False)), names
+        )
+    require_usable(label, data)
     return replace(data, name=name)
 
 
-def _require_size(label: str, key: str, x: Array) -> None:
-    """Neither too small for the networks nor too large for the memory, if ``x`` are images."""
-    shape = x.shape[1:]
+def of_arrays(label: str, arrays: Mapping[str, Any], **options: Any) -> Dataset:
+    """``from_arrays`` of arrays by any of the names that ``array_names`` knows."""
+    names = arranged(arrays, label)
+    found = {taken: arrays[own] for taken, own in names.items()}
+    return _of_arrays(label, found, names, **options)
+
+
+def _of_arrays(
+    label: str, arrays: Mapping[str, Any], names: Mapping[str, str], **options: Any
+) -> Dataset:
+    for key, x in arrays.items():
+        if key.startswith("x_"):
+            _require_size(label, key, np.shape(x))
+    data = from_arrays(label, **arrays, in_turn=True, **options)
+    renamed = [f"{own} is {taken}" for taken, own in names.items() if own != taken]
+    return replace(data, notes=(*([", ".join(renamed)] if renamed else []), *data.notes))
+
+
+def _require_size(label: str, key: str, whole: tuple[int, ...]) -> None:
+    """Not too large for the memory, if arrays of that shape are images."""
+    shape = whole[1:]
     values = math.prod(shape)
     if values > LARGEST_IMAGE:
         gigabytes, most = (v * BYTES_A_VALUE / 1e9 for v in (values, LARGEST_IMAGE))
@@ -125,18 +160,18 @@ def _require_size(label: str, key: str, x: Array) -> None:
             f"{gigabytes:.1f} GB of memory; allowed: {LARGEST_IMAGE:,} values ({most:.1f} GB), "
             "such as 256 x 256 grey ones; make them smaller"
         )
-    if len(shape) in (2, 3) and 0 < min(shape[-2:]) < SMALLEST_SIDE:
-        raise DataError(
-            f"{label}: {key} holds images of shape {shape}; allowed: {SMALLEST_SIDE} x "
-            f"{SMALLEST_SIDE} pixels or more, since views of them are blurred"
-        )
 
 
-def _require_usable(label: str, data: Dataset) -> None:
-    """Images that can be drawn, and as many of them and classes as every notebook's probes need."""
-    if data.shape[0] not in (1, 3):
+def require_usable(label: str, data: Dataset) -> None:
+    """Nothing if every notebook's probes have as many images and classes as they need.
+
+    Raises:
+        DataError: what they lack.
+    """
+    if min(data.shape[-2:]) < SMALLEST_SIDE:
         raise DataError(
-            f"{label}: images have {data.shape[0]} channels; allowed: 1 or 3, which can be drawn"
+            f"{label}: images of shape {data.shape}; allowed: {SMALLEST_SIDE} x {SMALLEST_SIDE} "
+            "pixels or more, since views of them are blurred"
         )
     train, validation, test = data.train, data.validation, data.test
     x_train = f"{label}: x_train has {len(train.y) + len(validation.y)} images"
@@ -147,6 +182,23 @@ def _require_usable(label: str, data: Dataset) -> None:
             f"{x_train}, {len(train.y)} of them beside those kept for validation; allowed: "
             f"{NEIGHBOURS + 1} or more, since probes ask for the {NEIGHBOURS} nearest"
         )
+    if data.labelled:
+        _require_classes(label, data, x_train)
+    elif min(len(validation.y), len(test.y)) < 2:
+        raise DataError(
+            f"{x_train}, with {len(validation.y)} for validation and {len(test.y)} for test; "
+            "allowed: 2 or more of each, since they are compared with each other"
+        )
+    for key, part in (("x_train", train), ("x_test", test)):
+        if part.x.min() == part.x.max():
+            raise DataError(
+                f"{label}: all values of {key} are {float(part.x.min()):g} when scaled to [-1, 1]; "
+                "allowed: images that differ"
+            )
+
+
+def _require_classes(label: str, data: Dataset, x_train: str) -> None:
+    validation, test = data.validation, data.test
     if len(validation.y) <= data.n_classes:
         raise DataError(
             f"{x_train} of {data.n_classes} classes, of which a tenth is kept for validation; "
@@ -159,9 +211,3 @@ def _require_usable(label: str, data: Dataset) -> None:
             f"{label}: x_test has {len(test.y)} images of {classes} classes; allowed: 2 classes "
             "or more, and more images than classes, since the silhouette compares them"
         )
-    for key, part in (("x_train", train), ("x_test", test)):
-        if part.x.min() == part.x.max():
-            raise DataError(
-                f"{label}: all values of {key} are {float(part.x.min()):g} when scaled to [-1, 1]; "
-                "allowed: images that differ"
-            )

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drlcore.data import paths, published
+from drlcore.data import class_names, paths, published
+from drlcore.data.factors import image_factors
 from drlcore.data.idx import read_idx
 from drlcore.data.image_files import read_cifar, read_image_folder
 from drlcore.data.splits import (
@@ -19,7 +20,6 @@ from drlcore.data.splits import (
     Split,
     array_checksum,
     from_arrays,
-    image_factors,
     stratified,
 )
 from drlcore.errors import DataError
@@ -35,6 +35,11 @@ _COLOUR_SEEDS = {"train": 1, "test": 2}
 # Images of each class, as in LP-DeepSSL and LaplaceNet. Not the few-shot split, which puts whole
 # classes aside.
 _MINI_IMAGENET = {"train": 500, "test": 100}
+_CLASS_NAMES = {
+    "fashion-mnist": class_names.FASHION_MNIST,
+    "cifar10": class_names.CIFAR10,
+    "cifar100": class_names.CIFAR100,
+}
 _MINI_IMAGENET_CLASSES, _MINI_IMAGENET_SIZE = 100, 84
 
 
@@ -101,6 +106,7 @@ def _toy() -> Dataset:
         name="toy",
         shape=(2,),
         n_classes=int(train.y.max()) + 1,
+        classes=tuple(map(str, range(int(train.y.max()) + 1))),
         train=train,
         validation=validation,
         test=test,
@@ -110,18 +116,20 @@ def _toy() -> Dataset:
 
 @lru_cache(maxsize=1)  # up to 5 GB each
 def _published(name: str, folder: Path) -> Dataset:
+    classes = _CLASS_NAMES.get(name, ())
     if name == "mini-imagenet":
-        arrays = _mini_imagenet(folder)
+        arrays, classes = _mini_imagenet(folder)
     elif name == "fashion-mnist":
         x_train, y_train, x_test, y_test = map(read_idx, published.verified(name))
         arrays = x_train, y_train, x_test, y_test
     else:
         archive = published.verified(name)[0]
         arrays = read_cifar(archive, label_bytes=1 if name == "cifar10" else 2)
-    return replace(from_arrays(name, *arrays), mirrored=True)
+    data = from_arrays(name, *arrays)
+    return replace(data, mirrored=True, classes=classes or data.classes)
 
 
-def _mini_imagenet(folder: Path) -> tuple[Array, Array, Array, Array]:
+def _mini_imagenet(folder: Path) -> tuple[tuple[Array, Array, Array, Array], tuple[str, ...]]:
     arrays, classes = [], []
     for part, each in _MINI_IMAGENET.items():
         x, y, names = read_image_folder(folder / part, _MINI_IMAGENET_SIZE)
@@ -139,7 +147,7 @@ def _mini_imagenet(folder: Path) -> tuple[Array, Array, Array, Array]:
     x_train, y_train, x_test, y_test = arrays
     # The files come class by class; mixed, the first so many training images are of all classes.
     order = np.random.default_rng(0).permutation(len(y_train))
-    return x_train[order], y_train[order], x_test, y_test
+    return (x_train[order], y_train[order], x_test, y_test), tuple(classes[0])
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
-"""Labelled data in three disjoint parts, and how images in memory become that."""
+"""Data in three disjoint parts, and how images in memory become that."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from drlcore.data.factors import FACTORS, measure_factors
+from drlcore.data.accept import Channels, Images, accept_images
+from drlcore.data.accept_labels import accept_labels
+from drlcore.data.factors import image_factors
 from drlcore.errors import DataError, ParameterError
 
 Array = NDArray[Any]
-VALIDATION = 0.1
-_CHUNK = 2048
+Parts = dict[str, tuple[Array, Array]]  # images and labels by the name of the part
+VALIDATION, TEST = 0.1, 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,22 +30,24 @@ class Split:
 
     Attributes:
         x: float32, shape (N, *shape); images lie in [-1, 1].
-        y: int64 class labels, shape (N,), from 0.
+        y: int64 class labels, shape (N,), from 0; all 0 without labels.
         factors: arrays of shape (N,) by name: generative factors where they are known, as
             integers (toy, colored-mnist), and for images those of ``measure_factors``, as reals,
             measured when first asked for.
+        labelled: whether y says anything.
     """
 
     x: Tensor
     y: Tensor
     factors: Mapping[str, Array]
+    labelled: bool = True
 
     def first(self, n: int | None) -> Split:
         """The first ``n`` of it; itself for None."""
         if n is None:
             return self
         factors = {name: values[:n] for name, values in self.factors.items()}
-        return Split(self.x[:n], self.y[:n], factors)
+        return replace(self, x=self.x[:n], y=self.y[:n], factors=factors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +57,13 @@ class Dataset:
     Attributes:
         name: one of ``drlcore.data.datasets.DATASETS``, or what the user called it.
         shape: of one item: (C, H, W), or (2,) for the toy set.
-        n_classes: labels run from 0 to n_classes - 1.
+        n_classes: labels run from 0 to n_classes - 1; 0 without labels.
         train, validation, test: the parts.
         checksum: first 16 hex digits of the SHA-256 of the arrays it was made from.
         mirrored: whether a mirrored item is one of the same kind, for augmentations: a mirrored
             digit or letter is another sign or none, and of a user's own images we do not know.
+        classes: what the classes are called, in the order of their labels.
+        notes: what was converted or drawn to make it of what was given, a line each.
     """
 
     name: str
@@ -69,36 +74,49 @@ class Dataset:
     test: Split
     checksum: str
     mirrored: bool = False
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the images have labels."""
+        return self.n_classes > 0
 
 
 def from_arrays(
     name: str,
     x_train: ArrayLike,
-    y_train: ArrayLike,
-    x_test: ArrayLike,
-    y_test: ArrayLike,
+    y_train: ArrayLike | None = None,
+    x_test: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
     validation: float = VALIDATION,
     in_turn: bool = False,
+    *,
+    channels: Channels | None = None,
+    x_validation: ArrayLike | None = None,
+    y_validation: ArrayLike | None = None,
 ) -> Dataset:
-    """A dataset from images in memory.
+    """A dataset from images in memory; what was converted is in its ``notes``.
 
-    The validation part is drawn from the training images with a fixed seed, in proportion to
-    the classes; the images keep their order, unless they are put ``in_turn``.
+    A part that is not given is drawn from the training images with a fixed seed, in proportion to
+    the classes if there are any: first a fifth for test, then a tenth for validation. The images
+    keep their order, unless they are put ``in_turn``.
 
     Args:
         name: what to call it.
-        x_train, x_test: images, shape (N, H, W) or (N, C, H, W) with C <= 4; uint8, or floats in
-            [0, 1], or floats in [-1, 1] if any value of either array is below 0.
-        y_train, y_test: integer labels, shape (N,), from 0 without gaps in y_train; y_test may
-            lack some.
+        x_train, x_validation, x_test: images, (N, H, W), (N, C, H, W) or (N, H, W, C), see
+            ``accept.accept_images``.
+        y_train, y_validation, y_test: labels, one for each image, see ``accept.accept_labels``;
+            those of x_train name the classes. All parts have labels, or none.
         validation: fraction of the training images kept for validation, in (0, 0.5].
         in_turn: put the images of each part in an order in which the first so many are of all
-            classes, in proportion.
+            classes, in proportion; by chance without labels.
+        channels: ``first`` or ``last``, for shapes that can be read as both.
 
     Raises:
         DataError: arrays other than that, or a class with too few images to split (fewer than 10
-            at the default fraction).
-        ParameterError: an impossible fraction.
+            at the default fraction, 13 without a test part).
+        ParameterError: an impossible fraction, or other channels.
 
     Example:
         >>> import numpy as np
@@ -106,50 +124,65 @@ def from_arrays(
         >>> x, y = np.zeros((40, 8, 8), dtype=np.uint8), np.arange(40) % 2
         >>> from_arrays("squares", x, y, x, y).train.x.shape
         torch.Size([36, 1, 8, 8])
+        >>> from_arrays("squares", x).notes[0]
+        'no labels'
     """
     if not 0 < validation <= 0.5:
         raise ParameterError(f"validation = {validation}; allowed: above 0, at most 0.5")
-    train, test = _images(name, "x_train", x_train), _images(name, "x_test", x_test)
-    if train.shape[1:] != test.shape[1:] or train.dtype.kind != test.dtype.kind:
-        raise DataError(
-            f"{name}: x_train holds {train.dtype} images of shape {train.shape[1:]} but x_test "
-            f"{test.dtype} of {test.shape[1:]} (C, H, W); they must agree"
-        )
-    labels = _labels(name, "y_train", y_train, len(train))
-    test_labels = _labels(name, "y_test", y_test, len(test))
-    counts = np.unique_counts(labels)
-    n_classes = len(counts.values)
-    if n_classes < 2 or counts.values[-1] != n_classes - 1:
-        raise DataError(
-            f"{name}: y_train has the classes {_listed(counts.values)}; "
-            "they must be 0, 1, ... without gaps, two or more"
-        )
-    fewest = math.ceil(1 / validation)
-    if counts.counts.min() < fewest:
-        raise DataError(
-            f"{name}: class {counts.counts.argmin()} has {counts.counts.min()} training images; "
-            f"each needs at least {fewest}, since a part is kept for validation"
-        )
-    if test_labels.max() >= n_classes:
-        raise DataError(
-            f"{name}: y_test has the class {test_labels.max()}, "
-            f"but y_train only 0 to {n_classes - 1}"
-        )
-    signed = bool(min(train.min(), test.min()) < 0)
-    kept, held_out = stratified(labels, validation)
-    whole = np.arange(len(test_labels))
+    given = {"train": (x_train, y_train), "validation": (x_validation, y_validation)}
+    given["test"] = (x_test, y_test)
+    images = accept_images(
+        name, {f"x_{part}": x for part, (x, _) in given.items() if x is not None}, channels
+    )
+    parts, classes, notes = _labelled(name, given, images)
+    if "test" not in parts:
+        least = 1 if x_validation is not None else math.ceil(1 / validation)
+        _require_enough(name, parts["train"][1], classes, math.ceil(least / (1 - TEST)), "test")
+        parts |= _drawn(parts["train"], TEST, "test")
+        notes += ["no test part: drawn from the training images, a fifth of them"]
+    # Of the parts as given: a validation part that is drawn follows from them.
+    checksum = array_checksum(*(array for part in given if part in parts for array in parts[part]))
+    if "validation" not in parts:
+        least = math.ceil(1 / validation)
+        _require_enough(name, parts["train"][1], classes, least, "validation")
+        parts |= _drawn(parts["train"], validation, "validation")
     if in_turn:
-        kept, held_out = (part[_in_turn(labels[part])] for part in (kept, held_out))
-        whole = _in_turn(test_labels)
+        for part, (x, y) in parts.items():
+            order = _in_turn(y) if classes else np.random.default_rng(0).permutation(len(y))
+            parts[part] = x[order], y[order]
+    splits = {
+        part: _image_split(x, y, images.signed, labelled=bool(classes))
+        for part, (x, y) in parts.items()
+    }
     return Dataset(
         name=name,
-        shape=train.shape[1:],
-        n_classes=n_classes,
-        train=_image_split(train[kept], labels[kept], signed),
-        validation=_image_split(train[held_out], labels[held_out], signed),
-        test=_image_split(test[whole], test_labels[whole], signed),
-        checksum=array_checksum(train, labels, test, test_labels),
+        shape=parts["train"][0].shape[1:],
+        n_classes=len(classes),
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        checksum=checksum,
+        classes=classes,
+        notes=(*images.notes, *notes),
     )
+
+
+def require_labels(dataset: Dataset, what: str) -> None:
+    """Nothing if ``dataset`` has labels.
+
+    Args:
+        what: what needs them, for the message.
+
+    Raises:
+        DataError: it has none.
+
+    Example:
+        >>> from drlcore.data.datasets import load_dataset
+        >>> from drlcore.data.splits import require_labels
+        >>> require_labels(load_dataset("digits"), "method 'csm'")
+    """
+    if not dataset.labelled:
+        raise DataError(f"{dataset.name}: has no labels; {what} needs them")
 
 
 def stratified(labels: Array, fraction: float = VALIDATION) -> tuple[Array, Array]:
@@ -177,85 +210,58 @@ def array_checksum(*arrays: Array) -> str:
     return digest.hexdigest()[:16]
 
 
-def image_factors(x: Tensor, known: Mapping[str, Array] | None = None) -> Mapping[str, Array]:
-    """Factors of images: the known ones, then those measured when the first of them is asked for.
-
-    Args:
-        x: images to measure, shape (N, C, H, W): floats in [-1, 1], or uint8.
-        known: arrays of shape (N,) by name.
-    """
-    return _ImageFactors(x, known or {})
-
-
-def _images(name: str, key: str, images: ArrayLike) -> Array:
-    """``images`` as (N, C, H, W), refused with a DataError if they are not images."""
-    x = np.asarray(images)
-    if x.ndim == 3:
-        x = x[:, None]
-    if x.ndim != 4 or 0 in x.shape or x.shape[1] > 4:
+def _labelled(
+    name: str, given: Mapping[str, tuple[ArrayLike | None, ArrayLike | None]], images: Images
+) -> tuple[Parts, tuple[str, ...], list[str]]:
+    """Images and labels of each part that there is, the classes, and what was done to labels."""
+    there = [part for part in given if f"x_{part}" in images.parts]
+    labels = {part: y for part, (_, y) in given.items() if y is not None}
+    if odd := [part for part in labels if part not in there]:
+        raise DataError(f"{name}: there is y_{odd[0]} but no x_{odd[0]}; give both or neither")
+    x = {part: images.parts[f"x_{part}"] for part in there}
+    if not labels:
+        return {part: (x[part], np.zeros(len(x[part]), np.int64)) for part in x}, (), ["no labels"]
+    if odd := [part for part in there if part not in labels]:
         raise DataError(
-            f"{name}: {key} has shape {np.shape(images)}; allowed: (N, H, W), or (N, C, H, W) with "
-            "1 to 4 channels before height and width, none of them 0"
+            f"{name}: there is no y_{odd[0]} but y_{next(iter(labels))}; give labels of all parts "
+            "or of none"
         )
-    if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise DataError(f"{name}: {key} has type {x.dtype}; allowed: uint8, or floats")
-    if x.dtype.kind == "f" and not ((x >= -1) & (x <= 1)).all():
+    found = accept_labels(
+        name,
+        {f"y_{part}": labels[part] for part in there},
+        {f"y_{part}": len(x[part]) for part in there},
+    )
+    parts = {part: (x[part], found.parts[f"y_{part}"]) for part in there}
+    return parts, found.classes, list(found.notes)
+
+
+def _require_enough(
+    name: str, labels: Array, classes: tuple[str, ...], fewest: int, part: str
+) -> None:
+    counts = np.bincount(labels)
+    if counts.min() < fewest:
+        who = f"class {classes[counts.argmin()]} has" if classes else "there are"
         raise DataError(
-            f"{name}: {key} holds floats in [{x.min():g}, {x.max():g}]; allowed: finite, in "
-            "[-1, 1] or [0, 1] (give 0 to 255 as uint8)"
+            f"{name}: {who} {counts.min()} training images; {'each' if classes else 'it'} needs at "
+            f"least {fewest}, since a part is kept for {part}"
         )
-    return x
 
 
-def _labels(name: str, key: str, labels: ArrayLike, n: int) -> Array:
-    """``labels`` as int64, refused with a DataError if they are not ``n`` of them, from 0."""
-    y = np.asarray(labels)
-    fits = y.shape == (n,) and y.dtype.kind in "iu"
-    if not fits or y.min() < 0 or y.max() > np.iinfo(np.int64).max:
-        raise DataError(
-            f"{name}: {key} has shape {y.shape} and type {y.dtype}; "
-            f"allowed: {n} integers, one for each image, none below 0"
-        )
-    return y.astype(np.int64)
+def _drawn(whole: tuple[Array, Array], fraction: float, part: str) -> Parts:
+    """The training part without what was drawn from it, and that."""
+    kept, held_out = stratified(whole[1], fraction)
+    return {"train": _at(whole, kept), part: _at(whole, held_out)}
 
 
-def _listed(classes: Array) -> str:
-    """All of a few classes; of many how many, from which to which."""
-    if len(classes) <= 20:
-        return str(classes.tolist())
-    return f"{classes[0]} to {classes[-1]}, {len(classes)} of them"
+def _at(part: tuple[Array, Array], places: Array) -> tuple[Array, Array]:
+    return part[0][places], part[1][places]
 
 
-def _image_split(images: Array, labels: Array, signed: bool) -> Split:
+def _image_split(images: Array, labels: Array, signed: bool, labelled: bool) -> Split:
     """Scaled to [-1, 1]: uint8 from 0 to 255; floats, unless they are ``signed``, from 0 to 1."""
     x = torch.from_numpy(images.astype(np.float32))
     if images.dtype == np.uint8:
         x.div_(127.5).sub_(1)
     elif not signed:
         x.mul_(2).sub_(1)
-    return Split(x, torch.from_numpy(labels), image_factors(x))
-
-
-class _ImageFactors(Mapping[str, Array]):
-    """See ``image_factors``."""
-
-    def __init__(self, x: Tensor, known: Mapping[str, Array]) -> None:
-        self._x = x
-        self._known = dict(known)
-
-    @cached_property
-    def _measured(self) -> dict[str, Array]:
-        parts = []
-        for x in self._x.split(_CHUNK):  # a copy of all images would take gigabytes
-            intensities = x.float().div(255) if x.dtype == torch.uint8 else (x + 1) / 2
-            parts.append(measure_factors(intensities.numpy()))
-        return {name: np.concatenate([part[name] for part in parts]) for name in FACTORS}
-
-    def __getitem__(self, name: str) -> Array:
-        return self._known[name] if name in self._known else self._measured[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([*self._known, *FACTORS])
-
-    def __len__(self) -> int:
-        return len(self._known) + len(FACTORS)
+    return Split(x, torch.from_numpy(labels), image_factors(x), labelled)

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from drlcore.baselines.views import StrongView, WeakView
 from drlcore.data.datasets import Dataset
 from drlcore.data.label_splits import LabelSplit, label_split
-from drlcore.data.splits import Split
+from drlcore.data.splits import Split, require_labels
 from drlcore.errors import TrainingError
 from drlcore.laplacenet.classifier import Classifier, FineTuning
 from drlcore.laplacenet.label_graph import pseudo_labels
@@ -119,6 +119,7 @@ class _Tuning:
         dataset: Dataset,
         t: float,
     ) -> None:
+        require_labels(dataset, "LaplaceNet")
         self.run, self.settings, self.dataset = run, settings, dataset
         self.x, self.y = dataset.train.x[: run.train_images], dataset.train.y[: run.train_images]
         self.epochs = settings.epochs(len(self.x))

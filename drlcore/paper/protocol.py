@@ -12,7 +12,7 @@ from torch import Tensor
 
 from drlcore.baselines import METHODS
 from drlcore.baselines.model import read
-from drlcore.data.datasets import load_dataset
+from drlcore.data.datasets import load_dataset, n_classes
 from drlcore.data.splits import Array
 from drlcore.model import EncoderModel, encode, with_score_network
 from drlcore.paper.sheets import Arrays, samples_of_codes
@@ -106,9 +106,14 @@ def use_of_code(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
 
 
 def reader(dataset: str, steps: int) -> RunParameters:
-    """The small classifier that samples of a data set are read by."""
+    """The small classifier that samples of a data set are read by.
+
+    Without labels it is an autoencoder, whose code tells how far samples are from images, and no
+    classes.
+    """
+    method = "supervised" if n_classes(dataset) else "ae"
     return RunParameters(
-        dataset=dataset, method="supervised", encoder="conv-norm", latent_dim=64, steps=steps,
+        dataset=dataset, method=method, encoder="conv-norm", latent_dim=64, steps=steps,
         learning_rate=3e-3, cooldown=0.5, ema_decay=0.9999,
     )  # fmt: skip
 
@@ -123,7 +128,7 @@ def quality_of_samples(
     """
     samples, _, _ = samples_of_codes(run, model, steps, QUALITY_IMAGES)
     classifier, shown, real = _reference(run, by, QUALITY_IMAGES)
-    readings = {"samples": _read(classifier, samples), "real": shown}
+    readings = {"samples": _read(classifier, samples, by), "real": shown}
     found = {of: sample_quality(each, shown, real) for of, each in readings.items()}
     rows = [(of, name, value) for of, each in found.items() for name, value in each.items()]
     return pd.DataFrame(rows, columns=["of", "metric", "value"])
@@ -149,7 +154,7 @@ def quality_by_sampler(
     rows = []
     for sampler, steps in walks:
         samples, _, nfe = samples_of_codes(run, model, steps, SAMPLER_IMAGES, sampler)
-        found = sample_quality(_read(classifier, samples), shown, real)
+        found = sample_quality(_read(classifier, samples, by), shown, real)
         rows += [(sampler, nfe, name, value) for name, value in found.items()]
     rows += [("real", 0, name, value) for name, value in sample_quality(shown, shown, real).items()]
     return pd.DataFrame(rows, columns=["sampler", "nfe", "metric", "value"])
@@ -160,13 +165,15 @@ def _reference(
 ) -> tuple[EncoderModel, Reading, Reading]:
     """The classifier, and its reading of the images that give codes, and of the test images."""
     classifier, dataset = load_or_train(by, progress=False), load_dataset(run.dataset)
-    shown = _read(classifier, dataset.validation.x[:images])
-    return classifier, shown, _read(classifier, dataset.test.x)
+    shown = _read(classifier, dataset.validation.x[:images], by)
+    return classifier, shown, _read(classifier, dataset.test.x, by)
 
 
 @torch.no_grad()
-def _read(classifier: EncoderModel, x: Tensor) -> Reading:
+def _read(classifier: EncoderModel, x: Tensor, by: RunParameters) -> Reading:
     codes = encode(classifier, x)
+    if not METHODS[by.method].needs_labels:
+        return Reading.of(codes, None)
     device = next(classifier.parameters()).device
     return Reading.of(codes, read(classifier, torch.from_numpy(codes).to(device)).cpu())
 

@@ -122,13 +122,13 @@ def same_code(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
 
 
 def reconstructions(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
-    """Three samples from the code of one test image of each class.
+    """Three samples from the code of one test image of each class; without labels of the first 10.
 
     Returns:
         clean uint8 (K, C, H, W) and images uint8 (K, 3, C, H, W); nfe.
     """
     dataset = load_dataset(run.dataset)
-    x0 = _one_of_each(dataset, dataset.n_classes)
+    x0 = _one_of_each(dataset, dataset.n_classes or GRID)
     codes = torch.from_numpy(encode(model, x0, run.read_at))
     images, nfe = _draw(run, model, codes.repeat_interleave(3, 0), steps)
     return {
@@ -196,6 +196,11 @@ def _to_uint8(x: Tensor) -> np.ndarray:
 
 
 def _one_of_each(dataset: Dataset, n: int) -> Tensor:
-    """The first test image of each of the first ``n`` classes that the test images have."""
+    """The first test image of each of the first ``n`` classes that the test images have.
+
+    Without labels the first ``n`` test images.
+    """
+    if not dataset.labelled:
+        return dataset.test.x[:n]
     _, first = np.unique(dataset.test.y.numpy(), return_index=True)
     return dataset.test.x[first[:n]]

@@ -25,17 +25,19 @@ class Reading:
 
     Attributes:
         codes: its features, float32 (N, d).
-        classes: the class it takes each image for, int64 (N,).
+        classes: the class it takes each image for, int64 (N,); None if it tells no classes.
         confidence: its probability of that class, (N,).
     """
 
     codes: Array
-    classes: Array
-    confidence: Array
+    classes: Array | None
+    confidence: Array | None
 
     @classmethod
-    def of(cls, codes: Array, logits: Tensor) -> Self:
-        """From the features of N images and the classifier's logits, (N, classes)."""
+    def of(cls, codes: Array, logits: Tensor | None) -> Self:
+        """From the features of N images and the classifier's logits, (N, classes), if it is one."""
+        if logits is None:
+            return cls(codes, None, None)
         confidence, classes = logits.softmax(1).max(1)
         return cls(codes, classes.numpy(), confidence.numpy())
 
@@ -49,6 +51,8 @@ def sample_quality(samples: Reading, shown: Reading, real: Reading) -> dict[str,
     ``frechet``: ``frechet_distance`` of their codes to the real ones'.
     ``precision``, ``recall``: see ``precision_and_recall``.
 
+    The first two are nan where no classes are told.
+
     Args:
         samples: of what is judged, one for each image that gave a code.
         shown: of the images that gave them.
@@ -56,9 +60,13 @@ def sample_quality(samples: Reading, shown: Reading, real: Reading) -> dict[str,
     """
     n = len(samples.codes)
     precision, recall = precision_and_recall(samples.codes, real.codes[:n])
+    readable = agreement = np.array(np.nan)
+    if samples.classes is not None and samples.confidence is not None:
+        readable = samples.confidence >= CONFIDENT
+        agreement = np.asarray(samples.classes == shown.classes)
     return {
-        "readable": float((samples.confidence >= CONFIDENT).mean()),
-        "agreement": float((samples.classes == shown.classes).mean()),
+        "readable": float(readable.mean()),
+        "agreement": float(agreement.mean()),
         "frechet": frechet_distance(samples.codes, real.codes),
         "precision": precision,
         "recall": recall,

@@ -31,13 +31,15 @@ def probe(
 
     ``knn_accuracy``, ``linear_accuracy``, ``silhouette`` (of classes, first 5,000 images),
     ``<factor>_r2`` or, for a factor with few discrete values, ``<factor>_accuracy`` (both by
-    k nearest neighbours), ``effective_rank``.
+    k nearest neighbours), ``effective_rank``. Without labels those of classes are left out.
     """
     fitted, asked = standardise(train_codes, codes)
-    labels, truth = train.y.numpy(), part.y.numpy()
+    labels, truth = (s.y.numpy() if s.labelled else None for s in (train, part))
     index = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(fitted))).fit(fitted)
     near = index.kneighbors(asked, return_distance=False)
     found = neighbour_metrics(near, labels, truth, train.factors, part.factors)
+    if labels is None or truth is None:
+        return {"effective_rank": effective_rank(codes), **found}
     linear = LogisticRegression(C=1.0, max_iter=500).fit(fitted, labels)
     return {
         "knn_accuracy": found["knn_accuracy"],
@@ -58,8 +60,8 @@ def standardise(train_codes: np.ndarray, *others: np.ndarray) -> tuple[np.ndarra
 
 def neighbour_metrics(
     near: np.ndarray,
-    labels: np.ndarray,
-    truth: np.ndarray,
+    labels: np.ndarray | None,
+    truth: np.ndarray | None,
     factors: Mapping[str, np.ndarray],
     measured: Mapping[str, np.ndarray],
 ) -> dict[str, float]:
@@ -67,7 +69,7 @@ def neighbour_metrics(
 
     Args:
         near: indices of each asked code's nearest training codes, shape (N, k).
-        labels, factors: of the training codes, shape (N_train,).
+        labels, factors: of the training codes, shape (N_train,); labels None if there are none.
         truth, measured: of the asked codes, shape (N,).
 
     Returns:
@@ -75,7 +77,9 @@ def neighbour_metrics(
         ``<factor>_accuracy`` by vote if it is whole numbers, else ``<factor>_r2`` of the
         neighbours' mean.
     """
-    metrics = {"knn_accuracy": float(np.mean(mode(labels[near], axis=1).mode == truth))}
+    metrics = {}
+    if labels is not None:
+        metrics["knn_accuracy"] = float(np.mean(mode(labels[near], axis=1).mode == truth))
     for name, values in factors.items():
         asked = np.asarray(measured[name])
         if np.issubdtype(asked.dtype, np.integer):

@@ -38,7 +38,7 @@ def code_usage(
     ``shuffled``: the code of another image;
     ``constant``: the mean code;
     ``interpolated``: halfway between own and shuffled;
-    ``same_class``: the code of another image of its class;
+    ``same_class``: the code of another image of its class, where there are labels;
     ``same_<factor>``: of the image nearest to it in this factor (``same_ink``: total ink), which
     for a factor of whole numbers is another one of equal value.
 
@@ -61,7 +61,8 @@ def code_usage(
     wanted = max(2, min(USAGE_DENOISED, images or USAGE_DENOISED) // len(levels))
     n = min(wanted, len(part.x))
     x0, y = part.x[:n].to(device), part.y[:n].to(device)
-    alike = {"shuffled": np.zeros(n), "same_class": part.y[:n].numpy()}
+    alike = {"shuffled": np.zeros(n)}
+    alike |= {"same_class": part.y[:n].numpy()} if part.labelled else {}
     alike |= {f"same_{name}": np.asarray(v)[:n] for name, v in part.factors.items()}
     noises = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from drlcore.baselines import METHODS
 from drlcore.data.datasets import Dataset
 from drlcore.data.label_splits import label_split
+from drlcore.data.splits import require_labels
 from drlcore.errors import TrainingError
 from drlcore.loss import Batch
 from drlcore.model import EncoderModel
@@ -102,6 +103,7 @@ def train(
     images = dataset.train.x[: run.train_images]
     labels = dataset.train.y[: run.train_images]
     if run.label_split is not None:
+        require_labels(dataset, "a label split")
         known = torch.from_numpy(label_split(labels, run.label_split, dataset.n_classes))
         images, labels = images[known], labels[known]
     model.train()

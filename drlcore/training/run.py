@@ -13,6 +13,7 @@ from drlcore.baselines import METHODS
 from drlcore.baselines.model import Baseline, BaselineModel
 from drlcore.data.datasets import Dataset, identity, title
 from drlcore.data.label_splits import LabelSplit
+from drlcore.data.splits import require_labels
 from drlcore.errors import ParameterError
 from drlcore.loss import WEIGHTINGS
 from drlcore.model import EncoderModel, RepresentationModel
@@ -34,7 +35,7 @@ class RunParameters(Parameters):
     """Everything that decides the weights of one training run.
 
     Attributes:
-        dataset: a name of ``DATASETS``, or the path of an ``.npz`` file with your own images.
+        dataset: a name of ``DATASETS``, or the path of your own images, see ``load_dataset``.
         method: a name of ``METHODS``: ``drl`` L1, ``vdrl`` KL, ``drl-mixup`` L1 with the encoder
             trained on mixed images, ``dsm`` no code, ``csm`` the label as the code; baselines on
             the same encoder: ``ae`` L1, ``vae`` KL, ``simclr``, ``simclr-gauss``, ``supervised``,
@@ -159,10 +160,8 @@ class RunParameters(Parameters):
     @property
     def key(self) -> str:
         """12 hex digits that name the run in the store; any changed parameter changes them."""
-        values = self.named_by_content()
-        if revisions := self._revisions():
-            values["revisions"] = revisions
-        return fingerprint(values)
+        values, revisions = self.named_by_content(), self._revisions()
+        return fingerprint(values | ({"revisions": revisions} if revisions else {}))
 
     def _revisions(self) -> dict[str, int | str]:
         """What the names of its parts do not tell: their revision; of an own part its source.
@@ -256,9 +255,11 @@ def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
     with the same encoder, which is the one that ``random`` keeps.
 
     Raises:
-        ParameterError: the architecture does not fit the data.
+        ParameterError, DataError: the architecture does not fit the data; there are no labels.
     """
     method, shape = METHODS[run.method], dataset.shape
+    if method.needs_labels:
+        require_labels(dataset, f"method {run.method!r}")
     if len(shape) != 3:
         _refuse_images_only(run, dataset)
     sde = SDES[run.sde](run.noise)
@@ -272,11 +273,9 @@ def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
         if not method.encodes:
             return RepresentationModel(sde, denoiser, None, run.time_conditioned)
         embedding = denoiser.embedding
+        dim = embedding.dim if run.time_conditioned else None
         encoder = ENCODERS[run.encoder](
-            shape,
-            run.latent_dim,
-            probabilistic=method.gaussian,
-            embedding_dim=embedding.dim if run.time_conditioned else None,
+            shape, run.latent_dim, probabilistic=method.gaussian, embedding_dim=dim
         )
         if not isinstance(method, Baseline):
             return RepresentationModel(sde, denoiser, encoder, run.time_conditioned)

@@ -52,7 +52,8 @@ def image_dataset(name: str) -> str:
     if path is None:
         known = ", ".join(IMAGE_DATASETS)
         raise ValueError(
-            f"known are {known}, or the path of an .npz file that exists; {name!r} is neither"
+            f"known are {known}, or the path of an .npz, an .npy or a folder of pictures that "
+            f"exists; {name!r} is neither"
         )
     load_dataset(str(path))
     return str(path)
@@ -120,6 +121,9 @@ class Experiment(Parameters):
         ]
         if self.resolved:
             lines.append("; ".join(f"{name}: {value}" for name, value in self.resolved.items()))
+        for name in self.dataset_names:
+            if name not in DATASETS and (notes := load_dataset(name).notes):
+                lines.append(f"{title(name)}: {'; '.join(notes)}")
         if self.described and self.changed:
             others = ", ".join(f"{name} = {value!r}" for name, value in self.changed.items())
             lines.append(f"'What to see' below was written for the defaults, not for {others}")
@@ -214,8 +218,8 @@ class ImageExperiment(NoisyExperiment):
     """Base of experiments that train on images.
 
     Attributes:
-        dataset: a name of ``IMAGE_DATASETS``, or the path of an ``.npz`` file with your own images,
-            kept as an absolute one.
+        dataset: a name of ``IMAGE_DATASETS``, or the path of your own images, an ``.npz``, an
+            ``.npy`` or a folder of pictures, kept as an absolute one.
         steps: training steps.
     """
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import AfterValidator, model_validator
 
-from drlcore.data.datasets import DATASETS, available, require, title
+from drlcore.data.datasets import DATASETS, available, load_dataset, n_classes, require, title
 from drlcore.data.own_images import is_own
+from drlcore.data.splits import require_labels
 from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.paper.experiments.base import Experiment, LatentDim, Seeds, Steps, image_dataset
 from drlcore.paper.presets import MethodsPreset
@@ -106,6 +107,9 @@ class Comparison(Experiment):
     def _possible(self) -> Self:
         if self.shows_one or not self.datasets:
             require(self.dataset_names[0])  # an absent one stops here and says how to get it
+        for name in self.datasets:
+            if not n_classes(name):
+                require_labels(load_dataset(name), f"notebook {self.notebook}")
         # Every run is validated before the first one trains, under every SDE; seeds differ in no
         # more than their number, so one of them speaks for all.
         self.model_copy(update={"n_seeds": 1}).runs()

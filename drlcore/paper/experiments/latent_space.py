@@ -108,7 +108,7 @@ class LatentSpace(ImageExperiment):
 
     @property
     def reader(self) -> RunParameters:
-        """The classifier that samples are read by."""
+        """The classifier that samples are read by; without labels an autoencoder."""
         return reader(self.dataset, self.numbers.reader_steps)
 
     def quality(self, run: RunParameters) -> Product[pd.DataFrame]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from drlcore.data.datasets import DATASETS, load_dataset, title
+from drlcore.data.datasets import load_dataset, n_classes, title
 from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.data.splits import VALIDATION
 from drlcore.errors import DataError, ParameterError
@@ -83,7 +83,7 @@ class SemiSupervised(Comparison):
             splits = [LabelSplit(n_labels=n) for n in self.budgets(dataset)]
             for split in filter(None, [*splits, pretrained]):
                 try:
-                    label_split(y, split, _n_classes(dataset))
+                    label_split(y, split, n_classes(dataset))
                 except DataError as error:
                     raise DataError(f"{title(dataset)}: {error} of {len(y)} images") from None
         return self
@@ -119,7 +119,7 @@ class SemiSupervised(Comparison):
 
     def budgets(self, dataset: str) -> list[int]:
         """Numbers of labels, fewest first, each once."""
-        classes = _n_classes(dataset)
+        classes = n_classes(dataset)
         if self.n_labels is not None:
             asked = {_positive(text) for text in str(self.n_labels).split(",")}
             if len(asked) > MOST_BUDGETS:
@@ -151,7 +151,7 @@ class SemiSupervised(Comparison):
         run = self.run(ARMS[method], dataset, seed).updated(train_images=images)
         if on == "all":
             return run
-        classes = _n_classes(dataset)
+        classes = n_classes(dataset)
         n_labels = classes * max(1, round(PRETRAINED_SHARE * images / classes))
         split = LabelSplit(n_labels=n_labels, index=PRETRAINED_SPLIT + seed)
         return run.updated(label_split=split)
@@ -219,10 +219,6 @@ def _published_images() -> dict[str, int]:
     """Images of Table 1's data sets; kept, since every fine-tuning asks for them."""
     images: dict[str, int] = published_table_1().groupby("dataset").n_images.first().to_dict()
     return images
-
-
-def _n_classes(dataset: str) -> int:
-    return (DATASETS[dataset] if dataset in DATASETS else load_dataset(dataset)).n_classes
 
 
 def _positive(text: str) -> int:

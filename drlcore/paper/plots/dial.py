@@ -65,7 +65,7 @@ def dial_figure(table: pd.DataFrame) -> Figure:
     middle.set(title="what the loss pays the code for")
     names = list(dict.fromkeys(ranges.range))
     places = np.arange(len(names))
-    for metric, colour in DIAL_COLOURS.items():
+    for metric, colour in _there(DIAL_COLOURS, ranges).items():
         rows = over_seeds(ranges[ranges.metric == metric], "range").loc[names]
         right.errorbar(places, rows["mean"], rows["std"], fmt="o", color=colour, capsize=3)
     right.set_xticks(places, [n.replace(", σ in ", "\nσ in\n") for n in names], fontsize=6)
@@ -144,12 +144,17 @@ def network_dial(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def _there(colours: Mapping[str, str], table: pd.DataFrame) -> dict[str, str]:
+    """Those of ``colours`` whose metric the table has: none of classes without labels."""
+    return {metric: colour for metric, colour in colours.items() if metric in table.metric.values}
+
+
 def _lines_over_sigma(
     ax: Axes, table: pd.DataFrame, colours: Mapping[str, str], labels: Mapping[str, str]
 ) -> None:
     """Mean over seeds and a band of one standard deviation; a gap where a level has no value."""
     levels = np.unique(table.sigma_max)
-    for metric, colour in colours.items():
+    for metric, colour in _there(colours, table).items():
         spread = over_seeds(table[table.metric == metric], "sigma_max").reindex(levels)
         line_with_band(ax, spread, colour, label=labels.get(metric))
     for end in (0, 1):
@@ -160,7 +165,7 @@ def _lines_over_sigma(
 def _untrained(ax: Axes, control: pd.DataFrame) -> None:
     """What an untrained encoder's code tells: dashed, with a band over seeds."""
     test = control[control.split == "test"]
-    for metric, colour in DIAL_COLOURS.items():
+    for metric, colour in _there(DIAL_COLOURS, test).items():
         mean, spread = over_seeds(test[test.metric == metric], "metric").loc[metric]
         label = f"the same of an untrained encoder: {mean:.2f}"
         ax.axhline(mean, color=colour, ls="--", lw=1, label=label)
@@ -176,7 +181,12 @@ def _sigma_strip(ax: Axes) -> None:
 
 
 def dial_codes(clouds: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
-    """Test codes of one run for each noise level, first two coordinates, coloured by class."""
+    """Test codes of one run for each noise level, first two coordinates.
+
+    Args:
+        clouds: title -> codes (N, latent_dim).
+        labels: what they are coloured by, see ``style.colours_of``.
+    """
     columns = min(5, len(clouds))
     rows = -(-len(clouds) // columns)
     figure, axes = plt.subplots(

@@ -31,7 +31,7 @@ def latent_spaces(
 
     Args:
         spaces: title -> (latent grid as in ``sheets.latent_grid``, codes (N, latent_dim)).
-        labels: classes of the codes (N,).
+        labels: classes of the codes (N,), or ink, see ``style.colours_of``.
     """
     figure, axes = plt.subplots(
         len(spaces), 2, figsize=(7.6, 3.7 * len(spaces)), squeeze=False,

@@ -15,6 +15,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from drlcore.data.splits import Split
 from drlcore.noise_range import NoiseRange
 
 STYLE = Path(__file__).with_name("drl.mplstyle")
@@ -24,6 +25,8 @@ SIGMA_MAP = "viridis_r"  # low noise light, high noise dark, on the paper's rang
 SIGMA_NORM = LogNorm(0.01, 50.0)
 
 CLASS_MAP = "tab10"
+
+INK_MAP = "cividis"
 
 SDE_COLOURS = {"ve": "C0", "vp": "C1", "subvp": "C2"}
 
@@ -74,6 +77,11 @@ def line_with_band(ax: Axes, spread: pd.DataFrame, colour: str, **style: Any) ->
     ax.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2, lw=0)
 
 
+def colours_of(part: Split) -> np.ndarray:
+    """What the codes of ``part`` are coloured by, (N,): its classes; without labels its ink."""
+    return part.y.numpy() if part.labelled else np.asarray(part.factors["ink"], float)
+
+
 def code_scatter(
     ax: Axes,
     codes: np.ndarray,
@@ -83,15 +91,18 @@ def code_scatter(
     outside: float = 0.005,
     margin: float = 0.05,
 ) -> PathCollection:
-    """The first two coordinates of codes (N, d), coloured by class.
+    """The first two coordinates of codes (N, d), coloured by class, or by ink.
 
     Args:
+        labels: classes, integers, or ink, floats.
         outside: share of the codes left outside at each end of each axis.
         margin: around the others, as a share of what they span.
     """
+    by_class = np.issubdtype(labels.dtype, np.integer)
+    vmin, vmax = (-0.5, 9.5) if by_class else np.quantile(labels, [outside, 1 - outside])
     points = ax.scatter(
-        codes[:, 0], codes[:, 1], c=labels, cmap=CLASS_MAP, s=size, alpha=alpha, lw=0,
-        vmin=-0.5, vmax=9.5, rasterized=True,
+        codes[:, 0], codes[:, 1], c=labels, cmap=CLASS_MAP if by_class else INK_MAP, s=size,
+        alpha=alpha, lw=0, vmin=vmin, vmax=vmax, rasterized=True,
     )  # fmt: skip
     low, high = np.quantile(codes[:, :2], [outside, 1 - outside], axis=0)
     pad = margin * (high - low) + 1e-6  # apart, also where the code is one point
@@ -101,7 +112,12 @@ def code_scatter(
 
 
 def class_bar(points: PathCollection, ax: Axes | np.ndarray, labels: np.ndarray) -> None:
-    """Which colour of ``code_scatter`` is which class."""
+    """Which colour of ``code_scatter`` is which class, or how much ink."""
+    if not np.issubdtype(labels.dtype, np.integer):
+        ink = plt.colorbar(points, ax=ax, pad=0.01, label="ink")
+        if ink.solids is not None:
+            ink.solids.set_alpha(1)
+        return
     classes = np.unique(labels)
     bar = plt.colorbar(points, ax=ax, ticks=classes, pad=0.01, label="class")
     if bar.solids is not None:
