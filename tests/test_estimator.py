@@ -307,3 +307,75 @@ def test_without_the_hub_s_client_it_says_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ParameterError, match=r"pip install 'drlcore\[hub\]'"):
         DRL.from_pretrained("me/digits")
+
+
+# What is taken.
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty pictures in colour, 8 x 8."""
+    from PIL import Image
+
+    place = tmp_path_factory.mktemp("photos")
+    for k, x in enumerate(BYTES[:40]):
+        Image.fromarray(np.stack([x, x // 2, 255 - x], axis=-1)).save(place / f"{k:02}.png")
+    return place
+
+
+def test_a_folder_of_pictures_is_fitted_in_one_line(folder: Path) -> None:
+    drl = DRL(**QUICK).fit(folder)
+    z = drl.transform(folder)
+    assert z.shape == (40, 3)
+    x = np.stack([BYTES[:40], BYTES[:40] // 2, 255 - BYTES[:40]], axis=-1)
+    np.testing.assert_array_equal(drl.transform(x), z)  # the same pictures as an array
+    drawn = drl.inverse_transform(z[:2], nfe=3)
+    assert drawn.shape == (2, 8, 8, 3) and drawn.dtype == np.uint8
+    again = DRL(**QUICK).fit(x)
+    assert again.key_ == drl.key_
+
+
+def test_every_container_of_the_same_images_is_the_same_fit(tmp_path: Path) -> None:
+    import pandas as pd
+    from PIL import Image
+    from torch.utils.data import TensorDataset
+
+    for k, x in enumerate(BYTES):
+        Image.fromarray(x).save(tmp_path / f"{k:03}.png")
+    np.savez(tmp_path / "some.npz", images=BYTES)
+    files = sorted(tmp_path.glob("*.png"))
+    forms: dict[str, Any] = {
+        "tensor": torch.from_numpy(BYTES),
+        "channels": BYTES[:, None],
+        "last": BYTES[..., None],
+        "npz": tmp_path / "some.npz",
+        "paths": files,
+        "table": pd.DataFrame({"path": files}),
+        "pictures": [Image.fromarray(x) for x in BYTES],
+        "torch": TensorDataset(torch.from_numpy(BYTES), torch.zeros(len(BYTES))),
+        "pair": (BYTES, ["a", "b"] * 60),
+        "mapping": {"x_train": BYTES},
+    }
+    keys = {name: DRL(**QUICK, sampler=False).fit(given).key_ for name, given in forms.items()}
+    assert len(set(keys.values())) == 1, keys
+
+
+def test_new_images_are_read_as_those_of_the_fit(fitted: DRL) -> None:
+    """Values that have two readings by themselves have one after a fit."""
+    dark = np.zeros((2, 8, 8), np.uint8)
+    dark[0, 0, 0] = 1
+    x = torch.from_numpy(dark)[:, None].float() / 127.5 - 1
+    np.testing.assert_array_equal(fitted.transform(dark), encode(fitted.model_, x))
+    signed = DIGITS.train.x.numpy()[:120]
+    of_signed = DRL(**QUICK).fit(signed)
+    bright = np.full((2, 1, 8, 8), 0.5, np.float32)  # grey of [0, 1], or bright of [-1, 1]
+    np.testing.assert_array_equal(
+        of_signed.transform(bright), encode(of_signed.model_, torch.from_numpy(bright))
+    )
+    colour = DRL(**QUICK).fit(np.stack([BYTES, BYTES, BYTES // 2], axis=-1))
+    grey = colour.transform(BYTES[:3])  # grey pictures are colour ones
+    np.testing.assert_array_equal(grey, colour.transform(np.stack([BYTES[:3]] * 3, axis=-1)))
+    with pytest.raises(DataError, match=r"\(3, 8, 8\).*allowed: \(1, 8, 8\)"):
+        fitted.transform(np.zeros((2, 8, 8, 3), np.uint8))
+    with pytest.raises(DataError, match="cannot take int"):
+        DRL(**QUICK).fit(3)

@@ -14,8 +14,17 @@ import torch
 from PIL import Image
 
 from drlcore.data.accept import Channels
-from drlcore.data.datasets import load_dataset
-from drlcore.data.own_images import LARGEST, of_arrays, require_usable
+from drlcore.data.array_names import arranged
+from drlcore.data.datasets import DATASETS, load_dataset
+from drlcore.data.own_images import (
+    LARGEST,
+    arrays_in,
+    find,
+    of_arrays,
+    printable,
+    require_usable,
+)
+from drlcore.data.picture_folder import read_arrays
 from drlcore.data.pictures import read_pictures
 from drlcore.data.splits import Dataset, from_arrays
 from drlcore.errors import DataError
@@ -77,6 +86,39 @@ def as_dataset(
     made = from_arrays(name, **arrays, in_turn=True, channels=channels)
     require_usable(name, made)
     return replace(made, notes=(*notes, *made.notes))
+
+
+def images_in(
+    data: Any, image_size: int | None = None, name: str = "X"
+) -> tuple[Any, tuple[str, ...]]:
+    """The images of ``data`` alone, all that is to be trained on, as an array; and notes.
+
+    Args:
+        data: as for ``as_dataset``; of data with parts it is the training part.
+        image_size: see ``pictures.read_pictures``.
+
+    Raises:
+        DataError: anything else, or pictures that cannot be read.
+        ParameterError: a path that is none.
+    """
+    how = _Reader(name, image_size, skip_unreadable=False)
+    if isinstance(data, Dataset):
+        return torch.cat([data.train.x, data.validation.x]).numpy(), data.notes
+    if isinstance(data, str | os.PathLike):
+        path = None if os.fspath(data) in DATASETS else find(os.fspath(data))
+        if path is None:
+            return images_in(load_dataset(os.fspath(data)))
+        if path.is_dir():
+            arrays, notes = read_arrays(path, image_size)
+            return arrays["x_train"], notes
+        return arrays_in(path, printable(str(path)))[0]["x_train"], ()
+    if isinstance(data, Mapping) and data and all(map(_is_hugging_face, data.values())):
+        arrays, notes = how.parts(data)
+        return arrays["x_train"], notes
+    if isinstance(data, Mapping):
+        return _plain(data[arranged(data, name)["x_train"]]), ()
+    x, _, notes = how.images_and_labels(data)
+    return x, notes
 
 
 class _Reader:

@@ -115,20 +115,23 @@ def read(path: Path, name: str) -> Dataset:
     label = printable(str(path))
     if path.is_dir():
         data = picture_folder.read(path, name=label)
-    elif path.suffix.lower() == ".npy":
-        data = _of_arrays(label, {"x_train": read_npy(path, LARGEST, label)}, {})
     else:
-        names: dict[str, str] = {}
-
-        def pick(held: list[str]) -> list[str]:
-            names.update(arranged(held, label))
-            return [*names.values()]
-
-        data = _of_arrays(
-            label, dict(zip(names, read_npz(path, pick, LARGEST, label), strict=False)), names
-        )
+        data = _of_arrays(label, *arrays_in(path, label))
     require_usable(label, data)
     return replace(data, name=name)
+
+
+def arrays_in(path: Path, label: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The arrays of an ``.npz`` or ``.npy``, as ``from_arrays`` calls them, and their own names."""
+    if path.suffix.lower() == ".npy":
+        return {"x_train": read_npy(path, LARGEST, label)}, {}
+    names: dict[str, str] = {}
+
+    def pick(held: list[str]) -> list[str]:
+        names.update(arranged(held, label))
+        return [*names.values()]
+
+    return dict(zip(names, read_npz(path, pick, LARGEST, label), strict=False)), names
 
 
 def of_arrays(label: str, arrays: Mapping[str, Any], **options: Any) -> Dataset:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ def save(drl: DRL, folder: Path) -> Path:
     )
     text = json.dumps(config.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
     for name, content in {CONFIG: text, CARD: model_card(drl, config)}.items():
-        write_atomically(folder / name, lambda path, c=content: path.write_text(c, "utf-8"))
+        write_atomically(folder / name, partial(Path.write_text, data=content, encoding="utf-8"))
     return folder
 
 
