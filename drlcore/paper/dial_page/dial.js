@@ -103,7 +103,7 @@
 
   function drawNumbers() {
     $("numbers").replaceChildren();
-    for (const [name, label] of Object.entries(data.labels)) {
+    for (const [name, label] of data.labels) {
       if (!levels.some((l) => name in l.numbers)) continue;
       const entry = element($("numbers"), "div", { className: name });
       const value = levels[at].numbers[name];
@@ -121,7 +121,7 @@
   }
 
   function drawChart() {
-    const names = Object.keys(data.labels).filter((n) => levels.some((l) => n in l.numbers));
+    const names = data.labels.map(([n]) => n).filter((n) => levels.some((l) => n in l.numbers));
     const chart = $("chart");
     chart.hidden = names.length === 0;
     if (chart.hidden) return;
@@ -132,9 +132,9 @@
     const y = (value) => 8 + ((high - value) / (high - low)) * (h - 16);
     chart.replaceChildren();
     const root = svg(chart, "svg", { viewBox: `0 0 ${w} ${h}`, height: h });
-    for (const value of [0, 0.5, 1]) {
+    for (const value of w < 420 ? [0, 1] : [0, 0.5, 1]) {
       svg(root, "line", { class: "grid", x1: 0, x2: w, y1: y(value), y2: y(value) });
-      svg(root, "text", { x: 0, y: y(value) - 3 }, String(value));
+      svg(root, "text", { x: -4, y: y(value) + 4, "text-anchor": "end" }, String(value));
     }
     svg(root, "line", { class: "now", x1: x(levels[at]), x2: x(levels[at]), y1: 0, y2: h + 14 });
     for (const name of names) {
@@ -191,13 +191,16 @@
     }
     canvas.setAttribute("aria-label", `Codes of ${shown} images at σ = ${level.sigma}, the chosen one's ringed`);
     const by = level.classes ? ", in the colour of its class" : "";
-    $("on-cloud").textContent = `A dot for each of ${shown.toLocaleString("en")} test images${by}; the ring is the chosen one.`;
+    const out = level.points.filter(([a]) => a > data.full).length;
+    const beyond = out ? ` The ${out} farthest out are not shown.` : "";
+    $("on-cloud").textContent =
+      `A dot for each of ${shown.toLocaleString("en")} test images${by}. The ring is the chosen one.${beyond}`;
   }
 
   function draw() {
     const level = levels[at];
     document.documentElement.style.setProperty("--now", level.colour);
-    $("sigma").textContent = `σ = ${level.sigma}`;
+    $("sigma").textContent = level.sigma;
     $("slider").value = 1000 * level.place;
     $("slider").setAttribute("aria-valuetext", `sigma ${level.sigma}`);
     [...$("stops").children].forEach((stop, k) => stop.classList.toggle("here", k === at));

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -64,7 +66,7 @@ def levels_of(experiment: NoiseDial, samples: bool = True) -> list[Level]:
     return levels
 
 
-def read_by(experiment: NoiseDial, samples: bool = True) -> list[Product]:
+def read_by(experiment: NoiseDial, samples: bool = True) -> list[Product[Any]]:
     """The products that ``levels_of`` reads."""
     runs = [_first(experiment, sigma) for sigma in experiment.levels]
     drawn = [product for _, product in _drawn(experiment)] if samples else []

@@ -53,6 +53,7 @@ class Level:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Notice here what would be a wrong picture there."""
         k, *image = self.clean.shape
         n, m = len(self.codes), self.neighbours.shape[1]
         drawn = self.samples.shape[1] if self.samples is not None else 0

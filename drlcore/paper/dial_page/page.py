@@ -147,7 +147,7 @@ def _shown(levels: Sequence[Level], names: list[str]) -> dict[str, Any]:
         "names": names,
         "colours": _class_colours(len(names)),
         "full": FULL,
-        "labels": words.LABELS,
+        "labels": list(words.LABELS.items()),
         "levels": [
             {"place": round(float(place), 5), **_one(levels, i, names)}
             for i, place in enumerate(places)
@@ -186,7 +186,9 @@ def _labels(level: Level) -> list[int]:
 
 def _class_colours(n: int) -> list[str]:
     """Those of the project's figures; for more than ten classes a colour each all the same."""
-    colours = plt.get_cmap(CLASS_MAP)(np.arange(n)) if n <= 10 else plt.get_cmap("turbo", n)(range(n))
+    colours = (
+        plt.get_cmap(CLASS_MAP)(np.arange(n)) if n <= 10 else plt.get_cmap("turbo", n)(range(n))
+    )
     return [to_hex(colour) for colour in colours]
 
 

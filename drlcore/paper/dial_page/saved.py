@@ -35,8 +35,8 @@ def save_page(levels: Sequence[Level], experiment: NoiseDial) -> Path:
     d = experiment.latent_dim
     plane = "" if d == 2 else ", its first two principal components shown"
     about = (
-        f"{experiment.data_title}, DRL with a code of {d} numbers{plane}; at each σ one training, "
-        f"preset {experiment.preset}, seed {experiment.seeds[0]}"
+        f"Data: {experiment.data_title}. DRL with a code of {d} numbers{plane}; "
+        f"one training at each σ, preset {experiment.preset}, seed {experiment.seeds[0]}"
     )
     drawn = any(level.samples is not None for level in levels)
     made_of = origin(NAME, SHOWS, experiment, source(), read_by(experiment, drawn))

@@ -16,30 +16,35 @@ LABELS = {
 
 
 def sigma_text(sigma: float) -> str:
-    """Two digits, as on an axis: 0.0841 is 0.084, and 50 is 50."""
-    return f"{sigma:.2g}" if sigma < 100 else f"{sigma:.0f}"
+    """Three digits, as everywhere in the project."""
+    return f"{sigma:.3g}"
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1 in whole per cent, negative ones as none."""
+    return f"{max(0.0, share):.0%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def on_numbers(told: dict[str, float]) -> str:
     """What the numbers of a level mean; of those that are absent nothing is said."""
     parts = []
     if "knn_accuracy" in told:
-        share = told["knn_accuracy"]
-        parts.append(f"the nearest codes name the class of {share:.0%} of the test images")
+        share = percent(told["knn_accuracy"])
+        parts.append(f"the nearest codes name the class of {share} of the test images")
     if "ink_r2" in told:
-        parts.append(f"the code tells {max(0.0, told['ink_r2']):.0%} of the variance of ink")
+        parts.append(f"the code tells {percent(told['ink_r2'])} of the variance of ink")
     if "worth" in told:
-        parts.append(f"the right code saves {max(0.0, told['worth']):.0%} of the denoising loss")
+        parts.append(f"the right code saves {percent(told['worth'])} of the denoising loss")
     if not parts:
         return ""
     text = "; ".join(parts) + "."
     kept = [
-        f"one of the same {what} keeps {told[name]:.0%}"
+        f"one of the same {what} {percent(told[name])}"
         for name, what in (("kept_class", "class"), ("kept_ink", "ink"))
         if name in told
     ]
     if kept and "worth" in told:
-        text += f" Of that saving the code of another image keeps its part: {', '.join(kept)}."
+        text += f" What the code of another image keeps of this saving: {', '.join(kept)}."
     return text[0].upper() + text[1:]
 
 
@@ -48,7 +53,7 @@ def on_nearest(level: Level, k: int, names: Sequence[str]) -> str:
     m = level.neighbours.shape[1]
     if m == 0:
         return "There are no other images."
-    ink = f"their ink differs from this image's by {level.ink_apart[k]:.0%} on average"
+    ink = f"their ink differs from this image's by {percent(level.ink_apart[k])} on average"
     if level.same_class is None or level.picture_labels is None:
         return ink[0].upper() + ink[1:] + "."
     name = names[int(level.picture_labels[k])]
