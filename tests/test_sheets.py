@@ -243,7 +243,7 @@ def test_codes_of_test_are_those_of_all_test_images_in_order():
 
 def test_bytes_round_and_clip():
     x = torch.tensor([-3.0, -1.0, -0.001, 0.0, 0.5, 1.0, 1.5])
-    assert sheets._to_uint8(x).tolist() == [0, 0, 127, 128, 191, 255, 255]
+    assert sheets.to_uint8(x).tolist() == [0, 0, 127, 128, 191, 255, 255]
 
 
 @pytest.mark.parametrize(

@@ -53,24 +53,9 @@ def save_figure(
         KeyError: a name that the registry does not have.
     """
     shows = FIGURES[experiment.notebook][name]
-    read = {product.name: product.sha256 for product in inputs}
-    if result is not None:
-        table = paths.results(experiment.place) / f"{result}.csv"
-        read[f"results/{experiment.place}/{result}.csv"] = file_sha256(table)
-    dataset = experiment.dataset_names[0]
-    origin = {
-        "figure": name,
-        "shows": shows,
-        "notebook": experiment.notebook,
-        "source": source_fingerprint(experiment.notebook),
-        "parameters": json.loads(experiment.model_dump_json()),
-        "seeds": list(experiment.seeds),
-        "dataset": dataset,
-        "data_checksum": load_dataset(dataset).checksum,
-        "version": version("drlcore"),
-        "inputs": read,
-    }
-    text = json.dumps(origin, sort_keys=True)
+    source = source_fingerprint(experiment.notebook)
+    made_of = origin(name, shows, experiment, source, inputs, result)
+    text = json.dumps(made_of, sort_keys=True)
     formats: dict[str, dict[str, Any]] = {
         "png": {"Title": name, METADATA_KEY: text},
         "pdf": {"Title": name, "Keywords": text, "CreationDate": None},
@@ -78,6 +63,42 @@ def save_figure(
     for end, metadata in formats.items():
         path = paths.figures(experiment.place) / f"{name}.{end}"
         write_atomically(path, partial(figure.savefig, format=end, metadata=metadata))
+
+
+def origin(
+    name: str,
+    shows: str,
+    experiment: Experiment,
+    source: str,
+    inputs: Sequence[Product[Any]] = (),
+    result: str | None = None,
+) -> dict[str, Any]:
+    """What a picture is made of: the arguments of ``save_figure``, resolved, and ``source``.
+
+    Args:
+        shows: what it stands for.
+        source: the fingerprint of what draws it.
+
+    Raises:
+        ArtefactError: an input that has not been computed.
+    """
+    read = {product.name: product.sha256 for product in inputs}
+    if result is not None:
+        table = paths.results(experiment.place) / f"{result}.csv"
+        read[f"results/{experiment.place}/{result}.csv"] = file_sha256(table)
+    dataset = experiment.dataset_names[0]
+    return {
+        "figure": name,
+        "shows": shows,
+        "notebook": experiment.notebook,
+        "source": source,
+        "parameters": json.loads(experiment.model_dump_json()),
+        "seeds": list(experiment.seeds),
+        "dataset": dataset,
+        "data_checksum": load_dataset(dataset).checksum,
+        "version": version("drlcore"),
+        "inputs": read,
+    }
 
 
 def origin_of(path: Path) -> dict[str, Any]:

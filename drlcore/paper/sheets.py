@@ -85,10 +85,10 @@ def swapped_codes(run: RunParameters, model: EncoderModel, steps: int) -> Arrays
         xt = model.sde.perturb(x0, t.expand(len(x0)), noise)
         start = (xt.repeat_interleave(n, 0), float(t))
         sheet, nfe = _draw(run, model, codes.repeat(n, 1), steps, start)
-        noisy.append(_to_uint8(xt / model.sde.mean_coefficient(t)))
+        noisy.append(to_uint8(xt / model.sde.mean_coefficient(t)))
         images.append(sheet.reshape(n, n, *dataset.shape))
     return {
-        "clean": _to_uint8(x0),
+        "clean": to_uint8(x0),
         "noisy": np.stack(noisy),
         "images": np.stack(images),
         "sigmas": np.array(sigmas, dtype=np.float32),
@@ -114,7 +114,7 @@ def same_code(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
     difference = values - x0.flatten(1).numpy()[:, None]
     return {
         "images": images,
-        "source": _to_uint8(x0[:1])[0],
+        "source": to_uint8(x0[:1])[0],
         "diversity": np.sqrt(values.var(axis=1).mean(axis=1)),
         "error": np.sqrt(np.square(difference).mean(axis=(1, 2))),
         "nfe": nfe,
@@ -132,7 +132,7 @@ def reconstructions(run: RunParameters, model: EncoderModel, steps: int) -> Arra
     codes = torch.from_numpy(encode(model, x0, run.read_at))
     images, nfe = _draw(run, model, codes.repeat_interleave(3, 0), steps)
     return {
-        "clean": _to_uint8(x0),
+        "clean": to_uint8(x0),
         "images": images.reshape(len(x0), 3, *dataset.shape),
         "nfe": nfe,
     }
@@ -188,10 +188,11 @@ def _draw(
         return torch.cat([function(*block) for block in blocks])
 
     samples = walk(model.sde, in_chunks, z.to(device), shape, steps, generator, start)
-    return _to_uint8(samples.x), np.array(samples.nfe)
+    return to_uint8(samples.x), np.array(samples.nfe)
 
 
-def _to_uint8(x: Tensor) -> np.ndarray:
+def to_uint8(x: Tensor) -> np.ndarray:
+    """Images in [-1, 1], clipped to it, as bytes."""
     return ((x.cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
 
 

@@ -1,0 +1,72 @@
+"""The page as a file beside the figures, and the frame that shows it in a notebook."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from drlcore.data import paths
+from drlcore.paper.dial_page.gather import read_by
+from drlcore.paper.dial_page.level import Level
+from drlcore.paper.dial_page.page import TITLE, dial_page
+from drlcore.paper.experiments.noise_dial import NoiseDial
+from drlcore.paper.figures import origin
+from drlcore.training.checkpoint import write_atomically
+
+NAME = "dial"
+SHOWS = "the noise dial, to turn by hand"
+
+
+def save_page(levels: Sequence[Level], experiment: NoiseDial) -> Path:
+    """Write ``figures/<place>/dial.html`` with its origin, and say where it is.
+
+    The place is that of the experiment's figures, so the reference is written by the batch run
+    alone.
+
+    Args:
+        levels: from ``levels_of(experiment)``.
+
+    Raises:
+        ArtefactError: it cannot be written.
+    """
+    d = experiment.latent_dim
+    plane = "" if d == 2 else ", its first two principal components shown"
+    about = (
+        f"Data: {experiment.data_title}. DRL with a code of {d} numbers{plane}; "
+        f"one training at each σ, preset {experiment.preset}, seed {experiment.seeds[0]}"
+    )
+    drawn = any(level.samples is not None for level in levels)
+    made_of = origin(NAME, SHOWS, experiment, source(), read_by(experiment, drawn))
+    page = dial_page(levels, about, origin=made_of)
+    path = paths.figures(experiment.place) / f"{NAME}.html"
+    write_atomically(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    return path
+
+
+def frame(path: Path, height: int = 1060) -> str:
+    """HTML for a notebook's output that shows a saved page, and links to it where it cannot.
+
+    The address is relative to the current folder, the notebook's own, and so are a few hundred
+    characters kept in the notebook instead of the page.
+
+    Args:
+        path: from ``save_page``.
+        height: of the frame, in pixels.
+    """
+    address = html.escape(Path(os.path.relpath(path)).as_posix())
+    return (
+        f'<iframe src="{address}" title="{TITLE}" sandbox="allow-scripts" loading="lazy" '
+        f'style="width:100%;height:{height:d}px;border:0"></iframe>'
+        f'<p>No dial here? Open <a href="{address}">{html.escape(path.name)}</a> in a browser.</p>'
+    )
+
+
+def source() -> str:
+    """12 hex digits of the SHA-256 of the files that make the page."""
+    here = Path(__file__).parent
+    files = [*here.iterdir(), here.parent / "plots" / "style.py"]
+    kept = sorted(file for file in files if file.suffix in (".py", ".html", ".js", ".css"))
+    return hashlib.sha256(b"\n".join(file.read_bytes() for file in kept)).hexdigest()[:12]
