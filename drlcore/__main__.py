@@ -1,4 +1,4 @@
-"""Steps of the workflow: ``python -m drlcore train|evaluate|manifest|publish|data|images``."""
+"""Steps of the workflow: ``python -m drlcore train|evaluate|manifest|publish|data|images|dial``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from drlcore.data.download import download
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
 from drlcore.paper.experiments import EXPERIMENTS
 from drlcore.paper.experiments.base import Experiment
+from drlcore.paper.experiments.own_dial import OwnDial
 from drlcore.paper.figures import write_manifest
+from drlcore.paper.own_dial import turn
 from drlcore.paper.publish import publish
 from drlcore.training.checkpoint import write_atomically
 from drlcore.training.store import load_or_train
@@ -44,6 +46,16 @@ def main(arguments: list[str] | None = None) -> int:
     images.add_argument("file", type=Path, help="the .npz to write")
     images.add_argument("--image-size", type=int, help="side of the square they are resized to")
     images.add_argument("--skip-unreadable", action="store_true", help="leave such pictures out")
+    dial = steps.add_parser("dial", help="the noise dial of any images: a page, a figure, a table")
+    dial.add_argument("dataset", help="a folder of pictures, an .npz, an .npy, or a known name")
+    dial.add_argument("--preset", default="laptop", help="how long is trained: smoke, laptop, ...")
+    for name, of in {
+        "levels": "noise levels, evenly spaced in log sigma; 9 at laptop",
+        "seeds": "trainings of each level; 1",
+        "latent-dim": "size of the code; 2",
+        "steps": "of a training; the preset's",
+    }.items():
+        dial.add_argument(f"--{name}", type=int, help=of)
     asked = parser.parse_args(arguments)
     try:
         if asked.step == "manifest":
@@ -54,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
             _data(asked.dataset)
         elif asked.step == "images":
             _images(asked.folder, asked.file, asked.image_size, asked.skip_unreadable)
+        elif asked.step == "dial":
+            _dial(asked)
         else:
             experiment = EXPERIMENTS[asked.notebook].from_json(asked.parameters)
             _do(asked.step, experiment, asked.names)
@@ -68,6 +82,18 @@ def _data(name: str | None) -> None:
         download(name)
     for each in DATASETS if name is None else (name,):
         print(f"{each:15}{'here' if available(each) else 'absent'}")
+
+
+def _dial(asked: argparse.Namespace) -> None:
+    given = {
+        "n_levels": asked.levels,
+        "n_seeds": asked.seeds,
+        "latent_dim": asked.latent_dim,
+        "steps": asked.steps,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    for path in turn(OwnDial(dataset=asked.dataset, preset=asked.preset, **given)):
+        print(path)
 
 
 def _images(folder: Path, file: Path, size: int | None, skip: bool) -> None:

@@ -231,3 +231,41 @@ def toy_dial(table: pd.DataFrame, gains: pd.DataFrame, price: float) -> Figure:
         ax.set(xscale="log", ylim=(0, 1.03), xlabel="σ trained on", title=factor)
     axes[0].set_ylabel("accuracy from z")
     return figure
+
+
+BAND_COLOURS = ("#fde0c5", "#f59b7c", "#c2556b", "#5c2a5a")  # long waves light, short ones dark
+
+
+def own_dial(table: pd.DataFrame) -> Figure:
+    """What codes of any images hold, by noise level; classes too where there are labels.
+
+    Left: share of the images' variance told by the code, for each band of wavelengths (see
+    ``probes.bands``); dashed, the band that an untrained encoder tells best. Right: what the code
+    is worth to the score network and what of it an image of the same ink, or class, keeps; dotted,
+    class accuracy.
+
+    Args:
+        table: tidy test probes, bands and usage of single levels and of the untrained encoder.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4))
+    told, untrained = (
+        table[(table.metric == "band_r2") & ((table.method == "random") == chance)]
+        for chance in (False, True)
+    )
+    names = list(dict.fromkeys(told.band))
+    for colour, band in zip(BAND_COLOURS[-len(names) :], names, strict=True):
+        spread = over_seeds(told[told.band == band], "sigma_max")
+        line_with_band(left, spread, colour, ms=3, label=f"{band} pixels")
+    best = untrained.groupby("band").value.mean().max()
+    left.axhline(best, color="0.5", ls="--", lw=1, label="untrained, at best")
+    left.set(title="what the code tells, by wavelength", ylabel="share of the variance")
+    trained = table[table.method != "random"]
+    _lines_over_sigma(right, trained, PAID_COLOURS, DIAL_LABELS)
+    if (read := trained[(trained.metric == "knn_accuracy") & (trained.split == "test")]).size:
+        spread = over_seeds(read, "sigma_max")
+        line_with_band(right, spread, "C0", ls=":", ms=3, label="class accuracy, read")
+    right.set(title="what the loss pays it for", ylim=(-0.05, 1.05))
+    for ax in (left, right):
+        ax.set(xscale="log", xlabel="σ trained at (noise added to pixels in [-1, 1])")
+        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.22), fontsize=7)
+    return figure

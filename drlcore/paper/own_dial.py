@@ -1,0 +1,66 @@
+"""The dial of any images: models, one table, one figure, one page."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from drlcore.data import paths
+from drlcore.data.datasets import load_dataset
+from drlcore.paper.dial_page import levels_of, save_page
+from drlcore.paper.experiments.own_dial import OwnDial
+from drlcore.paper.figures import METADATA_KEY, origin
+from drlcore.paper.plots import dial as plots
+from drlcore.paper.plots.style import caption, use_style
+from drlcore.paper.products import bands, metrics, usage
+from drlcore.paper.tables import results
+from drlcore.training.checkpoint import csv_bytes, file_sha256, write_atomically
+
+NAME = "dial_curves"
+
+
+def turn(experiment: OwnDial) -> list[Path]:
+    """Train what is missing, and write page, figure and table; their paths.
+
+    The place is ``experiment.place``, below ``figures`` and ``data/results``. It says first how
+    many models there are to train and about how long that takes; stopped and called again, it goes
+    on.
+
+    Raises:
+        DataError, ParameterError, TrainingError, ArtefactError: see ``compute``.
+    """
+    for note in load_dataset(experiment.dataset).notes:
+        print(note)
+    print(experiment)
+    experiment.compute()
+    table, inputs = _measured(experiment), experiment.products()
+    place = paths.results(experiment.place) / "dial.csv"
+    write_atomically(place, lambda path: path.write_bytes(csv_bytes(table)))
+
+    use_style()
+    figure = plots.own_dial(table)
+    seeds = len(experiment.seeds)
+    about = f"{experiment.data_title}, DRL, latent_dim {experiment.latent_dim}, {seeds} seed"
+    caption(figure, experiment.noise, about + "s" * (seeds > 1))
+    source = file_sha256(Path(plots.__file__))[:12]
+    made_of = origin(NAME, "what codes hold, by noise level", experiment, source, inputs)
+    metadata = {"Title": NAME, METADATA_KEY: json.dumps(made_of, sort_keys=True)}
+    picture = paths.figures(experiment.place) / f"{NAME}.png"
+    write_atomically(picture, partial(figure.savefig, format="png", metadata=metadata))
+    return [save_page(levels_of(experiment), experiment), picture, place]
+
+
+def _measured(experiment: OwnDial) -> pd.DataFrame:
+    """All numbers, tidy: ``results.COLUMNS``, ``at_sigma``, and ``band`` of metric ``band_r2``."""
+    tables: list[pd.DataFrame] = []
+    for run in experiment.dial() + experiment.control():
+        told = bands(run).load().rename(columns={"r2": "value"})
+        told = told.assign(split="test", metric="band_r2")
+        tables += [results.add_run_columns(run, each) for each in (metrics(run).load(), told)]
+    tables += [results.usage_rows(run, usage(run).load()) for run in experiment.dial()]
+    columns: list[Any] = [*results.COLUMNS, "at_sigma", "band"]
+    return pd.concat(tables, ignore_index=True)[columns]
