@@ -23,6 +23,7 @@ from drlcore.paper.plots.style import (
     sigma_colour,
     tile,
 )
+from drlcore.probes.bands import BANDS
 
 # The headline says what its numbers are.
 DIAL_LABELS = {
@@ -252,9 +253,10 @@ def own_dial(table: pd.DataFrame) -> Figure:
         table[(table.metric == "band_r2") & ((table.method == "random") == chance)]
         for chance in (False, True)
     )
-    names = list(dict.fromkeys(told.band))
-    for colour, band in zip(BAND_COLOURS[-len(names) :], names, strict=True):
-        spread = over_seeds(told[told.band == band], "sigma_max")
+    for band, colour in zip(BANDS, BAND_COLOURS, strict=True):
+        if (rows := told[told.band == band]).empty:
+            continue  # the images are too small for such waves
+        spread = over_seeds(rows, "sigma_max")
         line_with_band(left, spread, colour, ms=3, label=f"{band} pixels")
     best = untrained.groupby("band").value.mean().max()
     left.axhline(best, color="0.5", ls="--", lw=1, label="untrained, at best")
