@@ -181,7 +181,7 @@ def require_labels(dataset: Dataset, what: str) -> None:
         >>> from drlcore.data.splits import require_labels
         >>> require_labels(load_dataset("digits"), "method 'csm'")
     """
-    if not dataset.labelled:
+    if not dataset.n_classes:
         raise DataError(f"{dataset.name}: has no labels; {what} needs them")
 
 

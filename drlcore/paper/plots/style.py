@@ -67,7 +67,7 @@ def mean_line(ax: Axes, rows: pd.DataFrame, x: str, **style: Any) -> None:
 
 def over_seeds(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     """Mean and standard deviation (0 for one seed) of ``value``, for each ``by``."""
-    return rows.groupby(by).value.agg(["mean", "std"]).fillna(0)
+    return rows.groupby(by).value.agg(["mean", "std"]).fillna({"std": 0})
 
 
 def line_with_band(ax: Axes, spread: pd.DataFrame, colour: str, **style: Any) -> None:
