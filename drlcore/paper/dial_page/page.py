@@ -23,6 +23,7 @@ from drlcore.paper.plots.style import CLASS_MAP, sigma_colour, tile
 
 HERE = Path(__file__).parent
 TITLE = "Turn the noise dial"
+HEIGHT = 1180  # pixels, of a frame as wide as a notebook
 FULL = 65534  # codes are whole numbers from 0 to this
 OUTSIDE = 65535  # stands for a code that lies outside what is shown
 
@@ -69,18 +70,23 @@ def dial_page(
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _file("page.html"))
 
 
-def embedded(page: str, height: int = 1060) -> str:
+def embedded(page: str, height: int = HEIGHT) -> str:
     """A page as HTML for a notebook's output: a frame of its own, so that two do not clash.
 
-    It holds the whole page, half a megabyte for MNIST; ``frame`` shows a saved one instead.
+    It holds the whole page, 0.4 MB for MNIST.
 
     Args:
         page: from ``dial_page``.
         height: of the frame, in pixels.
     """
+    return in_frame(f'srcdoc="{html.escape(page)}"', height)
+
+
+def in_frame(content: str, height: int) -> str:
+    """A frame whose script runs and can reach nothing around it; ``content`` says of what."""
     return (
-        f'<iframe srcdoc="{html.escape(page)}" title="{TITLE}" sandbox="allow-scripts" '
-        f'loading="lazy" style="width:100%;height:{height:d}px;border:0"></iframe>'
+        f'<iframe {content} title="{TITLE}" sandbox="allow-scripts" loading="lazy" '
+        f'style="width:100%;height:{height:d}px;border:0"></iframe>'
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from drlcore.data import paths
 from drlcore.paper.dial_page.gather import read_by
 from drlcore.paper.dial_page.level import Level
-from drlcore.paper.dial_page.page import TITLE, dial_page
+from drlcore.paper.dial_page.page import HEIGHT, dial_page, embedded, in_frame
 from drlcore.paper.experiments.noise_dial import NoiseDial
 from drlcore.paper.figures import origin
 from drlcore.training.checkpoint import write_atomically
@@ -46,22 +46,25 @@ def save_page(levels: Sequence[Level], experiment: NoiseDial) -> Path:
     return path
 
 
-def frame(path: Path, height: int = 1060) -> str:
-    """HTML for a notebook's output that shows a saved page, and links to it where it cannot.
+def frame(path: Path, height: int = HEIGHT) -> str:
+    """HTML that shows a saved page in a notebook's output.
 
-    The address is relative to the current folder, the notebook's own, and so are a few hundred
-    characters kept in the notebook instead of the page.
+    A notebook of the reference is to be committed, so it refers to the file, at its address in the
+    checkout, in a few hundred characters; GitHub, which shows no frames, shows its name. All others
+    hold the page, since not every viewer lets them read files: JupyterLab none above the folder
+    that it was started in.
 
     Args:
         path: from ``save_page``.
         height: of the frame, in pixels.
     """
-    address = html.escape(Path(os.path.relpath(path)).as_posix())
-    return (
-        f'<iframe src="{address}" title="{TITLE}" sandbox="allow-scripts" loading="lazy" '
-        f'style="width:100%;height:{height:d}px;border:0"></iframe>'
-        f'<p>No dial here? Open <a href="{address}">{html.escape(path.name)}</a> in a browser.</p>'
-    )
+    name = path.relative_to(paths.output()).as_posix()
+    if os.environ.get("DRLCORE_REFERENCE"):
+        shown = in_frame(f'src="../{html.escape(name)}"', height)
+    else:
+        shown = embedded(path.read_text(encoding="utf-8"), height)
+    file = html.escape(path.name)
+    return f"{shown}<p>No dial here? It is the file <code>{file}</code> beside the figures.</p>"
 
 
 def source() -> str:
