@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.toy import RADII, sample_toy
 from drlcore.paper.plots import dial, latent_space, style, theory
+from drlcore.probes.bands import BANDS
 
 SIGMAS = [0.1, 1.0, 10.0]
 
@@ -371,6 +372,36 @@ def test_below_the_floor_is_a_line_a_size_of_losses_over_the_same_seeds_no_code(
     assert told == ["code of 2", "code of 8", "no code"]
 
 
+def of_any_images(classes: bool) -> pd.DataFrame:
+    """The dial of images of two bands, three levels and two seeds, and of an untrained encoder."""
+    of_levels = [[0.1 * (i + 1), 0.1 * (i + 3)] for i in range(len(SIGMAS))]
+    bands = []
+    for k, band in enumerate(BANDS[2:]):
+        rows = tidy({"band_r2": [[v + 0.01 * k for v in of] for of in of_levels]}, split="test")
+        bands += [rows.assign(band=band, method="drl")]
+        chance = tidy({"band_r2": [[0.02 * k] * 2] * 3}, split="test")
+        bands += [chance.assign(band=band, method="random")]
+    paid = tidy({"worth": of_levels, "kept_ink": of_levels}, split="validation", method="drl")
+    found = [*bands, paid.assign(at_sigma=paid.sigma_max)]
+    if classes:
+        read = {"knn_accuracy": [[0.5, 0.7]] * 3}
+        found += [tidy(read, split=s, method="drl") for s in ("test", "validation")]
+    return pd.concat(found, ignore_index=True)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_own_dial_draws_a_line_a_band_and_class_only_where_there_are_labels(classes):
+    left, right = dial.own_dial(of_any_images(classes)).axes
+    for k in range(2):
+        assert line(left, k) == (SIGMAS, pytest.approx([v + 0.01 * k for v in (0.2, 0.3, 0.4)]))
+        assert left.lines[k].get_color() == dial.BAND_COLOURS[2 + k]
+    assert line(left, 2)[1] == [0.02, 0.02]
+    told = [text.get_text() for text in right.get_legend().get_texts()]
+    assert ("class accuracy, read" in told) == classes
+    if classes:
+        assert line(right, len(right.lines) - 1)[1] == pytest.approx([0.6] * 3)
+
+
 def judged() -> pd.DataFrame:
     """Quality by sampler of two seeds, and of the real images."""
     walks = pd.DataFrame(
@@ -539,6 +570,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
     ),
     "network_dial": lambda: dial.network_dial(of_networks()),
+    "own_dial": lambda: dial.own_dial(of_any_images(classes=True)),
     "below_the_floor": lambda: latent_space.below_the_floor(
         usage_rows({"own": [[1.0]] * 3}).assign(latent_dim=2), usage_rows({"own": [[1.0]] * 3})
     ),
