@@ -5,6 +5,7 @@ PRESET ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 SET ?=
 DATASET ?=
+IMAGES ?=
 TORCH_INDEX ?=
 
 BIN := .venv/bin
@@ -17,7 +18,7 @@ NOTEBOOKS = $$($(BIN)/python -c 'from drlcore.paper.experiments import EXPERIMEN
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce data test lint lab copies publish clean
+.PHONY: help env reproduce data dial test lint lab copies publish clean
 
 help:  ## this list
 	@echo "make TARGET [NAME=VALUE ...]"
@@ -29,6 +30,7 @@ help:  ## this list
 	@echo "  PRESET=$(PRESET)    smoke (minutes), laptop, overnight or paper (a GPU)"
 	@echo "  CORES=$(CORES)          jobs at a time"
 	@echo "  DATASET=         for data: cifar10, cifar100, fashion-mnist, ..."
+	@echo "  IMAGES=          for dial: a folder of pictures, an .npz or .npy, or a known data set"
 	@echo "  SET=\"$(SET)\"           more settings of the notebooks: SET=\"n_levels=4 steps=50\""
 
 env: $(STAMP)  ## make .venv with the versions of constraints.txt; instant once done
@@ -48,6 +50,9 @@ reproduce: env  ## train, evaluate and run every notebook; what is there already
 
 data: env  ## download a data set: make data DATASET=cifar10; without DATASET, list them
 	@$(IN_ENV) python -m drlcore data $(DATASET)
+
+dial: env  ## the noise dial of your images: make dial IMAGES=photos/
+	@$(IN_ENV) python -m drlcore dial "$(IMAGES)" --preset $(PRESET)
 
 # The notebooks see no runs of this machine, only what is committed. Yours are not tested.
 test: env  ## every test, then the committed notebooks against their outputs
