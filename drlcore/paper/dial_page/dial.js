@@ -127,12 +127,13 @@
     if (chart.hidden) return;
     const all = levels.flatMap((l) => names.map((n) => l.numbers[n])).filter((v) => v !== undefined);
     const low = Math.min(0, ...all), high = Math.max(1, ...all);
-    const w = chart.clientWidth, h = w < 420 ? 84 : 116;
+    const narrow = matchMedia("(max-width: 760px)").matches; // as in the style
+    const w = chart.clientWidth, h = narrow ? 84 : 116;
     const x = (level) => THUMB / 2 + level.place * (w - THUMB);
     const y = (value) => 8 + ((high - value) / (high - low)) * (h - 16);
     chart.replaceChildren();
     const root = svg(chart, "svg", { viewBox: `0 0 ${w} ${h}`, height: h });
-    for (const value of w < 420 ? [0, 1] : [0, 0.5, 1]) {
+    for (const value of narrow ? [0, 1] : [0, 0.5, 1]) {
       svg(root, "line", { class: "grid", x1: 0, x2: w, y1: y(value), y2: y(value) });
       svg(root, "text", { x: -4, y: y(value) + 4, "text-anchor": "end" }, String(value));
     }
