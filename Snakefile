@@ -10,7 +10,8 @@
 import os
 
 from drlcore.data import paths
-from drlcore.paper.experiments import papermill_arguments, plan
+from drlcore.paper.dial_page import saved as page
+from drlcore.paper.experiments import NoiseDial, papermill_arguments, plan
 from drlcore.paper.figures import FIGURES, style_files
 from drlcore.paper.publish import executed
 
@@ -47,7 +48,9 @@ def tables(experiment, names):
 def figures(place, notebooks):
     folder = paths.figures(place)
     names = [name for notebook in notebooks for name in FIGURES[notebook]]
-    return [here(folder / f"{name}.{end}") for name in names for end in ("png", "pdf")]
+    drawn = [f"{name}.{end}" for name in names for end in ("png", "pdf")]
+    drawn += [f"{page.NAME}.html"] if NoiseDial.notebook in notebooks else []
+    return [here(folder / name) for name in drawn]
 
 
 def as_it_is(value):
@@ -120,6 +123,7 @@ for notebook, experiment in ASKED.items():
             notebook=here(ROOT / "notebooks" / f"{notebook}.ipynb"),
             style=[here(path) for path in style_files(notebook)],
             judges=[here(path) for path in JUDGES],
+            page=[here(path) for path in page.files()] if notebook == NoiseDial.notebook else [],
             weights=[weights(run) for run in experiment.runs()],
             products=[stored(p.name) for p in experiment.products()],
             tables=tables(experiment, experiment.reads),

@@ -372,6 +372,23 @@ def test_below_the_floor_is_a_line_a_size_of_losses_over_the_same_seeds_no_code(
     assert told == ["code of 2", "code of 8", "no code"]
 
 
+def test_dial_nearest_has_a_row_a_level_of_two_images_and_what_is_near_them():
+    clean = images(5)
+    near = {
+        s: np.stack([images(2, seed=10 * k + j) for k in range(5)]) for j, s in enumerate(SIGMAS)
+    }
+    axes = dial.dial_nearest(near, clean).axes
+    assert len(axes) == 7 * len(SIGMAS)
+    for j, sigma in enumerate(SIGMAS):
+        row = axes[7 * j : 7 * j + 7]
+        assert row[0].texts[0].get_text() == f"σ = {sigma:.3g}"
+        expected = [clean[0], *near[sigma][0], None, clean[3], *near[sigma][3]]
+        for ax, image in zip(row, expected, strict=True):
+            shown = np.asarray(ax.images[0].get_array())
+            wanted = np.ones_like(shown) if image is None else image[0] / 255
+            np.testing.assert_allclose(shown, wanted)
+
+
 def of_any_images(classes: bool) -> pd.DataFrame:
     """The dial of images of two bands, three levels and two seeds, and of an untrained encoder."""
     of_levels = [[0.1 * (i + 1), 0.1 * (i + 3)] for i in range(len(SIGMAS))]
@@ -570,6 +587,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
     ),
     "network_dial": lambda: dial.network_dial(of_networks()),
+    "dial_nearest": lambda: dial.dial_nearest({1.0: np.stack([images(3)] * 2)}, images(2)),
     "own_dial": lambda: dial.own_dial(of_any_images(classes=True)),
     "below_the_floor": lambda: latent_space.below_the_floor(
         usage_rows({"own": [[1.0]] * 3}).assign(latent_dim=2), usage_rows({"own": [[1.0]] * 3})

@@ -6,7 +6,7 @@ writes that beside the figures, and ``frame`` shows the file in a notebook.
 
 from __future__ import annotations
 
-from drlcore.paper.dial_page.gather import levels_of
+from drlcore.paper.dial_page.gather import levels_of, read_by
 from drlcore.paper.dial_page.level import Level, of_the_nearest
 from drlcore.paper.dial_page.page import dial_page, embedded
 from drlcore.paper.dial_page.saved import frame, save_page
@@ -18,5 +18,6 @@ __all__ = [
     "frame",
     "levels_of",
     "of_the_nearest",
+    "read_by",
     "save_page",
 ]

@@ -12,7 +12,7 @@ from drlcore.data.datasets import load_dataset
 from drlcore.paper.dial_page.level import NUMBERS, Level
 from drlcore.paper.experiments.noise_dial import NoiseDial
 from drlcore.paper.products import Product, codes, metrics, reconstructions, usage
-from drlcore.paper.sheets import Arrays, to_uint8
+from drlcore.paper.sheets import GRID, Arrays, to_uint8
 from drlcore.probes.static import standardise
 from drlcore.probes.usage import paid_for
 from drlcore.sde import SDES
@@ -26,7 +26,8 @@ NEAREST = 6
 def levels_of(experiment: NoiseDial, samples: bool = True) -> list[Level]:
     """The dial of notebook 04, first seed, from its stored products; absent ones are computed.
 
-    To choose from: the first test image of each class, of at most 12. The noise is one draw for
+    To choose from: the first test image of each class, of at most 12; without labels the first ten,
+    which are those that samples are drawn of. The noise is one draw for
     all levels, so that the dial changes its strength alone. Nearest and cloud are of the
     standardised codes of all test images, the cloud of the same 1,500 at each level; of a code
     with more than two dimensions it shows the first two principal components.
@@ -41,6 +42,8 @@ def levels_of(experiment: NoiseDial, samples: bool = True) -> list[Level]:
     dataset = load_dataset(experiment.dataset)
     x, y = dataset.test.x, dataset.test.y.numpy()
     chosen = np.unique(y, return_index=True)[1][:PICTURES]
+    if not dataset.labelled:
+        chosen = np.arange(min(GRID, len(x)))
     cloud = np.sort(np.random.default_rng(0).permutation(len(x))[:CLOUD])
     drawn = {run.first_stage: product for run, product in _drawn(experiment)} if samples else {}
     levels = []
@@ -56,9 +59,9 @@ def levels_of(experiment: NoiseDial, samples: bool = True) -> list[Level]:
                 codes=plane[cloud],
                 own=plane[chosen],
                 neighbours=to_uint8(x[nearest]),
-                labels=y[cloud],
-                picture_labels=y[chosen],
-                neighbour_labels=y[nearest],
+                labels=y[cloud] if dataset.labelled else None,
+                picture_labels=y[chosen] if dataset.labelled else None,
+                neighbour_labels=y[nearest] if dataset.labelled else None,
                 samples=drawn[run].load()["images"][: len(chosen)] if run in drawn else None,
                 numbers=_numbers(run),
             )

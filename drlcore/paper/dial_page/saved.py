@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drlcore.data import paths
+from drlcore.data.datasets import load_dataset
 from drlcore.paper.dial_page.gather import read_by
 from drlcore.paper.dial_page.level import Level
 from drlcore.paper.dial_page.page import HEIGHT, dial_page, embedded, in_frame
@@ -40,7 +41,8 @@ def save_page(levels: Sequence[Level], experiment: NoiseDial) -> Path:
     )
     drawn = any(level.samples is not None for level in levels)
     made_of = origin(NAME, SHOWS, experiment, source(), read_by(experiment, drawn))
-    page = dial_page(levels, about, origin=made_of)
+    names = load_dataset(experiment.dataset).classes or None
+    page = dial_page(levels, about, class_names=names, origin=made_of)
     path = paths.figures(experiment.place) / f"{NAME}.html"
     write_atomically(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
     return path
@@ -69,7 +71,11 @@ def frame(path: Path, height: int = HEIGHT) -> str:
 
 def source() -> str:
     """12 hex digits of the SHA-256 of the files that make the page."""
+    return hashlib.sha256(b"\n".join(file.read_bytes() for file in files())).hexdigest()[:12]
+
+
+def files() -> list[Path]:
+    """The files that make the page, sorted."""
     here = Path(__file__).parent
-    files = [*here.iterdir(), here.parent / "plots" / "style.py"]
-    kept = sorted(file for file in files if file.suffix in (".py", ".html", ".js", ".css"))
-    return hashlib.sha256(b"\n".join(file.read_bytes() for file in kept)).hexdigest()[:12]
+    found = [*here.iterdir(), here.parent / "plots" / "style.py"]
+    return sorted(file for file in found if file.suffix in (".py", ".html", ".js", ".css"))

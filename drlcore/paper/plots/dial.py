@@ -16,6 +16,7 @@ from drlcore.paper.plots.style import (
     METRIC_LABELS,
     class_bar,
     code_scatter,
+    image_rows,
     line_with_band,
     mean_line,
     over_seeds,
@@ -232,6 +233,26 @@ def toy_dial(table: pd.DataFrame, gains: pd.DataFrame, price: float) -> Figure:
         ax.set(xscale="log", ylim=(0, 1.03), xlabel="σ trained on", title=factor)
     axes[0].set_ylabel("accuracy from z")
     return figure
+
+
+def dial_nearest(
+    neighbours: Mapping[float, np.ndarray], clean: np.ndarray, shown: tuple[int, int] = (0, 3)
+) -> Figure:
+    """Images whose codes are nearest to those of two images, a row for each noise level.
+
+    Args:
+        neighbours: by level, uint8 (K, M, C, H, W).
+        clean: uint8 (K, C, H, W), the images they are nearest to.
+        shown: which two of these; others where there are fewer.
+    """
+    chosen = [min(k, len(clean) - 1) for k in shown]
+    blank = np.full_like(clean[:1], 255)
+    rows = {}
+    for sigma, nearest in neighbours.items():
+        one, other = (np.concatenate([clean[k : k + 1], nearest[k]]) for k in chosen)
+        rows[f"σ = {sigma:.3g}"] = np.concatenate([one, blank, other])
+    titles = ["image", "nearest", *[""] * nearest.shape[1], "image", "nearest"]
+    return image_rows(rows, titles, size=0.5)
 
 
 BAND_COLOURS = ("#fde0c5", "#f59b7c", "#c2556b", "#5c2a5a")  # long waves light, short ones dark
