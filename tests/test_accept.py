@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +163,15 @@ def test_black_and_white_are_decided_over_all_parts() -> None:
     assert not accept_images("a", {"x_train": dark, "x_test": bright}).signed
     with pytest.raises(DataError, match=r"x_train and x_test hold floats in \[0, 1\.9"):
         accept_images("a", {"x_train": dark, "x_test": bright * 1.9})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["accept", "accept_labels", "array_names", "in_memory", "picture_folder", "pictures", "splits"],
+)
+def test_the_examples_run(name: str) -> None:
+    found = doctest.testmod(import_module(f"drlcore.data.{name}"))
+    assert found.attempted > 0 and found.failed == 0
 
 
 # Labels
