@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,13 @@ def test_what_shape_does_not_tell_the_user_does() -> None:
         from_arrays("a", x, Y, channels="middle")  # type: ignore[arg-type]
 
 
+def test_parts_may_have_their_channels_in_two_places() -> None:
+    for x_train, x_test in ((COLOUR, FAR_LEFT), (FAR_LEFT, COLOUR)):
+        data = from_arrays("a", x_train, Y, x_test, Y)
+        np.testing.assert_allclose(pixels(data.test), COLOUR, atol=0.01)
+        assert data.notes == ("channels stand last: moved first",)
+
+
 def test_black_and_white_are_decided_over_all_parts() -> None:
     dark, bright = GREY // 2 / 255, GREY / 255
     found = accept_images("a", {"x_train": dark, "x_test": bright * 2 - 1})
@@ -161,6 +170,15 @@ def test_black_and_white_are_decided_over_all_parts() -> None:
     assert not accept_images("a", {"x_train": dark, "x_test": bright}).signed
     with pytest.raises(DataError, match=r"x_train and x_test hold floats in \[0, 1\.9"):
         accept_images("a", {"x_train": dark, "x_test": bright * 1.9})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["accept", "accept_labels", "array_names", "in_memory", "picture_folder", "pictures", "splits"],
+)
+def test_the_examples_run(name: str) -> None:
+    found = doctest.testmod(import_module(f"drlcore.data.{name}"))
+    assert found.attempted > 0 and found.failed == 0
 
 
 # Labels
@@ -465,6 +483,8 @@ def test_parts_and_paths(tmp_path: Path) -> None:
         (pd.DataFrame({"label": [1]}), "has the columns label; allowed: one of image, img"),
         (pd.DataFrame({"path": [1], "image": [1]}), "has the columns path, image"),
         ({"pictures": GREY}, "holds the arrays pictures"),
+        (Columns(image=PICTURES, label=[-1] * 60), "has the label -1, which has no name"),
+        (Columns(image=PICTURES, picture=PICTURES, img=PICTURES), "columns image, picture, img"),
         ((COLOUR[:20], None), "x_train has 16 images, 14 of them"),
     ],
 )

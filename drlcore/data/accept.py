@@ -62,13 +62,14 @@ def accept_images(
     if channels not in (None, "first", "last"):
         raise ParameterError(f"channels = {channels!r}; allowed: 'first', 'last', or None")
     parts: dict[str, Array] = {}
-    kinds, last = {}, False
+    kinds, any_last = {}, False
     for key, images in given.items():
         x = as_array(name, key, images)
         kinds[key] = _kind(name, key, x)
         if kinds[key] == "float":
             _require_finite(name, key, x)
         last = _channels_last(name, key, x, channels)
+        any_last |= last
         parts[key] = x[:, None] if x.ndim == 3 else np.moveaxis(x, 3, 1) if last else x
     first = next(iter(parts))
     for key, x in parts.items():
@@ -78,7 +79,7 @@ def accept_images(
                 f"{parts[first].shape[1:]} but {key} {x.dtype} of {x.shape[1:]} (C, H, W); "
                 "they must agree"
             )
-    notes = ["channels stand last: moved first"] if last else []
+    notes = ["channels stand last: moved first"] if any_last else []
     parts, signed, how = _scaled(name, " and ".join(parts), parts, kinds[first])
     if parts[first].shape[1] == 4:
         parts, signed, of_alpha = _without_alpha(parts, signed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from drlcore.data import own_images, picture_folder, published
+from drlcore.data import own_images, paths, picture_folder, published
 from drlcore.data.sources import DATASETS
 from drlcore.data.splits import Dataset, Split, from_arrays
 from drlcore.errors import DataError, ParameterError
@@ -118,7 +118,7 @@ def _own_file(name: str) -> Path:
     if path is not None:
         return path
     if isinstance(name, str) and name.endswith((*own_images.FILES, "/")):
-        raise DataError(f"{own_images.printable(name)}: no such file or folder")
+        raise DataError(f"{paths.printable(name)}: no such file or folder")
     known = ", ".join(DATASETS)
     raise ParameterError(
         f"unknown dataset {name!r}; known are: {known}, or the path of a .npz, a .npy or a folder "
@@ -141,7 +141,7 @@ def available(name: str) -> bool:
 
 def _unreadable(name: str, error: OSError) -> DataError:
     """A file was taken away while it was read, or is not ours to read."""
-    where = own_images.printable(str(error.filename or name))
+    where = paths.printable(str(error.filename or name))
     return DataError(f"{where}: {error.strerror or error}")
 
 

@@ -170,6 +170,11 @@ class _Reader:
         y: Any = list(data[labels[0]]) if labels else None
         called = getattr(getattr(data, "features", {}).get(labels[0]), "names", None) if y else None
         if called:
+            if odd := [label for label in y if not 0 <= label < len(called)]:
+                raise DataError(
+                    f"{self.name}: has the label {odd[0]}, which has no name; leave images without "
+                    "a label out, or remove the column"
+                )
             y = [called[label] for label in y]
         return self._of_pair(list(data[images[0]]), y)
 

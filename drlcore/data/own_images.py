@@ -32,7 +32,7 @@ SMALLEST_SIDE = 2
 # 1,000 samples drawn or 2,000 images encoded at once take about 60 kB for each value of an image.
 BYTES_A_VALUE = 60_000
 LARGEST_IMAGE = 2**16
-LARGEST = 2**29
+LARGEST = picture_folder.LARGEST
 
 
 def find(name: str) -> Path | None:
@@ -59,7 +59,7 @@ def find(name: str) -> Path | None:
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 continue
-            raise DataError(f"{printable(str(path))}: {error.strerror}") from None
+            raise DataError(f"{paths.printable(str(path))}: {error.strerror}") from None
         _require_images(name, path, mode)
         return path.parent.resolve() / path.name
     return None
@@ -87,11 +87,6 @@ def _require_images(name: str, path: Path, mode: int) -> None:
     )
 
 
-def printable(text: str) -> str:
-    """``text`` in one line, whatever a file may be called."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def title(path: Path, taken: tuple[str, ...]) -> str:
     """What figures call the images: the file's stem, or its whole name where that is ``taken``.
 
@@ -99,7 +94,7 @@ def title(path: Path, taken: tuple[str, ...]) -> str:
     """
     stem = path.stem if path.suffix.lower() in FILES else path.name  # a folder's
     name = path.name if stem in taken else stem
-    return printable(name).replace("$", "_")
+    return paths.printable(name).replace("$", "_")
 
 
 def read(path: Path, name: str) -> Dataset:
@@ -112,7 +107,7 @@ def read(path: Path, name: str) -> Dataset:
     Raises:
         DataError: the file, its arrays, its pictures or their numbers are other than that.
     """
-    label = printable(str(path))
+    label = paths.printable(str(path))
     if path.is_dir():
         data = picture_folder.read(path, name=label)
     else:

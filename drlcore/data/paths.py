@@ -103,3 +103,8 @@ def _inside(place: str) -> str:
     if not path.parts or path.is_absolute() or ".." in path.parts:
         raise ParameterError(f"place = {place!r}; allowed: a preset, or a folder of mine/")
     return place
+
+
+def printable(text: str) -> str:
+    """``text`` in one line, whatever a file may be called."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from drlcore.data import paths
 from drlcore.data.pictures import ENDINGS, read_pictures
 from drlcore.data.splits import Array, Dataset, from_arrays
 from drlcore.errors import DataError
@@ -19,7 +20,8 @@ _PARTS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "validation", "valid": "validation", "validation": "validation",
 }  # fmt: skip
-LARGEST = 2**29  # numbers, as of own files
+LARGEST = 2**29  # numbers, of files and folders alike
+_FILES = 10**6  # more are no data set that fits, but a whole disk
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def read_arrays(
     path: Path, image_size: int | None = None, skip_unreadable: bool = False
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The same as the arrays that ``from_arrays`` takes, by name, and the notes so far."""
-    label = printable(path)
+    label = paths.printable(str(path))
     found = list_pictures(path)
     every = [file for files in found.files.values() for file in files]
     pictures = read_pictures(
@@ -107,7 +109,7 @@ def list_pictures(path: Path) -> Listing:
     Raises:
         DataError: no folder, no pictures, or an arrangement with two readings.
     """
-    label = printable(path)
+    label = paths.printable(str(path))
     ignored = 0
     parts = _parts(path, label)
     files: dict[str, list[Path]] = {}
@@ -121,7 +123,7 @@ def list_pictures(path: Path) -> Listing:
             beside = [len(file.parts) == 1 for file in pictures]
             if any(beside) and not all(beside):
                 raise DataError(
-                    f"{printable(path / folder)}: pictures both beside sub-folders "
+                    f"{paths.printable(str(path / folder))}: pictures both beside sub-folders "
                     f"({pictures[beside.index(True)]}) and in them "
                     f"({pictures[beside.index(False)]}): are sub-folders classes, or part of one "
                     "heap? Move all into sub-folders, or all out of them"
@@ -155,11 +157,6 @@ def stamp(path: Path) -> str:
     return digest.hexdigest()
 
 
-def printable(path: Path) -> str:
-    """``path`` in one line."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
-
-
 def _parts(path: Path, label: str) -> dict[str, list[Path]]:
     """The folders of each part: the whole folder is training, unless it has part's names in it."""
     if not path.is_dir():
@@ -187,9 +184,24 @@ def _parts(path: Path, label: str) -> dict[str, list[Path]]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Every file below, without those that are hidden or in hidden folders."""
-    for where, folders, files in os.walk(folder):
-        folders[:] = [each for each in folders if not each.startswith((".", "__MACOSX"))]
-        for file in files:
-            if not file.startswith("."):
-                yield (Path(where) / file).relative_to(folder)
+    """Every file below, without those that are hidden or in hidden folders; links are followed."""
+
+    def refuse(error: OSError) -> None:
+        where = paths.printable(str(error.filename))
+        raise DataError(f"{where}: {error.strerror or error}") from None
+
+    seen = 0
+    for where, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        above = Path(where).resolve()
+        folders[:] = [
+            each
+            for each in folders
+            if not each.startswith((".", "__MACOSX"))
+            and not above.is_relative_to((above / each).resolve())  # a link to where we come from
+        ]
+        if (seen := seen + len(files)) > _FILES:
+            raise DataError(
+                f"{paths.printable(str(folder))}: more than {_FILES:,} files; allowed: a folder of "
+                "pictures"
+            )
+        yield from ((Path(where) / f).relative_to(folder) for f in files if not f.startswith("."))

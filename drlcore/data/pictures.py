@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from drlcore.data import paths
 from drlcore.errors import DataError, ParameterError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -155,7 +156,7 @@ def _unreadable_said(
             yield
     except (DataError, *_UNREADABLE) as error:
         name = str(picture) if isinstance(picture, Path) else f"picture {place}"
-        name = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+        name = paths.printable(name)
         what = " ".join(str(error).split())[:200] or type(error).__name__
         unread[place] = f"{name} ({what})"
         if not skip:
