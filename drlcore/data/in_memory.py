@@ -16,14 +16,8 @@ from PIL import Image
 from drlcore.data.accept import Channels
 from drlcore.data.array_names import arranged
 from drlcore.data.datasets import DATASETS, load_dataset
-from drlcore.data.own_images import (
-    LARGEST,
-    arrays_in,
-    find,
-    of_arrays,
-    printable,
-    require_usable,
-)
+from drlcore.data.own_images import LARGEST, arrays_in, find, of_arrays, require_usable
+from drlcore.data.paths import printable
 from drlcore.data.picture_folder import read_arrays
 from drlcore.data.pictures import read_pictures
 from drlcore.data.splits import Dataset, from_arrays
