@@ -29,7 +29,10 @@ from drlcore.training.run import build_model
 
 ALL: tuple[type[Comparison], ...] = (CodeCurve, Downstream, Trajectory, SDEAblation)
 ONE = (CodeCurve, Trajectory, SDEAblation)  # notebooks that show one data set
-PRESENT = {"laptop": None, "smoke": None, "paper": "mnist"}  # paper's own data sets are fetched
+PRESENT: dict[str, str | None] = {
+    **dict.fromkeys(get_args(PresetName)),
+    "paper": "mnist",  # its own data sets are fetched
+}
 
 
 def keys(experiment: Comparison) -> set[str]:
@@ -387,14 +390,15 @@ def flat(values: BaseModel, prefix: str = "") -> dict[str, Any]:
 
 def test_presets_differ_in_numbers_only() -> None:
     scales = [flat(PRESETS[name].comparison) for name in get_args(PresetName)]
-    assert scales[0].keys() == scales[1].keys() == scales[2].keys()
-    smoke, laptop = scales[:2]
+    assert all(scale.keys() == scales[0].keys() for scale in scales)
+    smoke, laptop, overnight, paper = scales
+    assert overnight == laptop  # it trains other models for longer
     for name in smoke:
         if smoke[name] != laptop[name] and name != "datasets":  # None is all of them
             assert isinstance(smoke[name], int | tuple), name
     architectures = {"datasets", "weighting", "encoder", "score_network", "time_embedding"}
-    for name in scales[2]:
-        text = isinstance(scales[2][name], str) or name == "datasets"
+    for name in paper:
+        text = isinstance(paper[name], str) or name == "datasets"
         assert text == (name in architectures), name
 
 
