@@ -111,7 +111,7 @@ def test_one_test_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["env", "reproduce", "data", "test", "lint", "lab", "publish", "clean"]
+    "target", ["env", "reproduce", "data", "test", "lint", "lab", "site", "publish", "clean"]
 )
 def test_make_explains_its_targets(target: str) -> None:
     listed = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, check=True)
