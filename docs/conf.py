@@ -53,9 +53,12 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # an override means what its base says, once
+autodoc_default_options = {"exclude-members": "model_config, model_post_init"}  # pydantic's
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 add_module_names = False
+viewcode_follow_imported_members = False
 python_maximum_signature_line_length = 80
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

@@ -55,6 +55,7 @@ def _documented(match: re.Match[str]) -> str:
     sections = []
     for module in _modules(names):
         directive = [f".. automodule:: {module}", "   :members:", "   :show-inheritance:"]
+        directive.append("   :ignore-module-all:")  # what it imports is told where it is written
         if module in names and len(names) == 1:  # the wing itself is the page
             sections.insert(0, _rst(*directive))
         else:
