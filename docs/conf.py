@@ -48,7 +48,7 @@ else:
     exclude_patterns.append("turn_the_dial.md")
 
 nb_execution_mode = "off"
-nb_mime_priority_overrides = [("html", "text/plain", None)]
+nb_ipywidgets_js = {}  # scripts of the network's; progress bars of a training are no result
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
