@@ -31,6 +31,7 @@ READING = (
     *("noise_range", "sde", "encoder", "score_network", "model", "loss", "sampling"),
     *("data", "training", "errors"),
 )
+NAMED = r"\s*[\w, ]+: \S"
 NO_TEXT = (":", "..", "- ", ">>>")  # how fields, directives, lists and examples begin
 
 
@@ -69,7 +70,7 @@ def _front_door(match: re.Match[str]) -> str:
     rows = []
     for name, thing in things.items():
         if not isinstance(thing, Registry):
-            (summary,) = _escaped([(inspect.getdoc(thing) or "").splitlines()[0]])
+            summary = _escaped((inspect.getdoc(thing) or "").splitlines()[0])
             place = READING.index(thing.__module__.split(".")[1])
             full = f"{thing.__module__}.{name}"
             rows.append((place, f"   * - :py:obj:`~{full}`", f"     - {summary}"))
@@ -108,42 +109,48 @@ def _plain_signature(
     return None
 
 
-def _escaped(lines: list[str]) -> list[str]:
+def _escaped(line: str) -> str:
     """``||x||`` is a norm and ``*shape`` Python, where reStructuredText would see markup."""
-    escaped = []
-    for line in lines:
-        if not line.lstrip().startswith((">>>", "...")):
-            parts = line.split("``")
-            parts[::2] = [re.sub(r"\||\*(?=\w+[,)])", r"\\\g<0>", part) for part in parts[::2]]
-            line = "``".join(parts)
-        escaped.append(line)
-    return escaped
+    if line.lstrip().startswith((">>>", "...")):
+        return line
+    parts = line.split("``")
+    parts[::2] = [re.sub(r"\||\*(?=\w+[,)])", r"\\\g<0>", part) for part in parts[::2]]
+    return "``".join(parts)
 
 
-def _paragraphs(lines: list[str]) -> list[str]:
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _paragraph(lines: list[str]) -> list[str]:
     """Formulas stand indented in the text, and lists hang: reStructuredText wants blank lines."""
-    out: list[str] = []
-    for blank, group in groupby(lines, lambda line: not line.strip()):
+    margin = _indent(lines[0])
+    if all(_indent(line) == margin for line in lines) or lines[0].lstrip().startswith(NO_TEXT):
+        return [_escaped(line) for line in lines]
+    if re.match(NAMED, lines[0]):  # a list: a name, what it means, hanging lines
+        out = []
+        for line in lines:
+            item = _indent(line) == margin
+            out += [""] * item + [" " * margin + ("- " if item else "  ") + _escaped(line.lstrip())]
+        return out
+    out = []
+    for inner, group in groupby(lines, lambda line: _indent(line) > margin):
         block = list(group)
-        indents = [len(line) - len(line.lstrip()) for line in block]
-        if blank or min(indents) == max(indents) or block[0].lstrip().startswith(NO_TEXT):
-            out += block
-            continue
-        hanging = re.match(r"\s*[\w, ]+: \S", block[0]) is not None
-        for line, indent, before in zip(block, indents, [indents[0], *indents], strict=False):
-            if hanging and indent == indents[0]:
-                out += ["", f"{line[:indent]}- {line[indent:]}"]
-            elif hanging:
-                out.append(f"{line[: indents[0]]}  {line.lstrip()}")
-            elif (indent > indents[0]) != (before > indents[0]):
-                out += ["", "::", "", line] if indent > before else ["", line]
-            else:
-                out.append(line)
+        if not inner:
+            out += [_escaped(line) for line in block]
+        elif re.match(NAMED, block[0]):
+            out += ["", *_paragraph(block), ""]
+        else:
+            out += ["", f"{' ' * margin}.. code-block:: text", "", *block, ""]
     return out
 
 
 def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    lines[:] = _escaped(_paragraphs(lines))
+    out: list[str] = []
+    for blank, group in groupby(lines, lambda line: not line.strip()):
+        block = list(group)
+        out += block if blank else _paragraph(block)
+    lines[:] = out
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
