@@ -7,6 +7,8 @@ SET ?=
 DATASET ?=
 IMAGES ?=
 TORCH_INDEX ?=
+REPOSITORY ?=
+COMMIT ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -18,7 +20,7 @@ NOTEBOOKS = $$($(BIN)/python -c 'from drlcore.paper.experiments import EXPERIMEN
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce data dial test lint lab copies publish clean
+.PHONY: help env reproduce data dial test lint lab copies site publish clean
 
 help:  ## this list
 	@echo "make TARGET [NAME=VALUE ...]"
@@ -31,6 +33,7 @@ help:  ## this list
 	@echo "  CORES=$(CORES)          jobs at a time"
 	@echo "  DATASET=         for data: cifar10, cifar100, fashion-mnist, ..."
 	@echo "  IMAGES=          for dial: a folder of pictures, an .npz or .npy, or a known data set"
+	@echo "  REPOSITORY=      for site: owner/name on GitHub, for its links"
 	@echo "  SET=\"$(SET)\"           more settings of the notebooks: SET=\"n_levels=4 steps=50\""
 
 env: $(STAMP)  ## make .venv with the versions of constraints.txt; instant once done
@@ -76,6 +79,13 @@ copies:
 	@mkdir -p notebooks/mine
 	@for notebook in notebooks/*.ipynb; do \
 		[ -e "notebooks/mine/$${notebook##*/}" ] || cp "$$notebook" notebooks/mine/; done
+
+# From scratch, so that no page outlives its notebook; any warning, such as a broken link, is an error.
+site: env  ## this project as pages, in site/html, from the committed notebooks; runs none
+	@rm -rf site
+	@$(IN_ENV) REPOSITORY="$(REPOSITORY)" COMMIT="$(COMMIT)" OMP_NUM_THREADS=1 \
+		python -m sphinx -q -E -W --keep-going -d site/doctrees docs site/html
+	@echo "open site/html/index.html"
 
 publish: env  ## maintainers: refresh committed notebooks and artefacts from the last laptop run
 	@$(IN_ENV) python -m drlcore publish

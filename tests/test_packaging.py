@@ -87,6 +87,22 @@ def test_conda_and_make_install_the_same() -> None:
     assert " ".join(INSTALL) in install.replace("'", "")
 
 
+def test_binder_installs_the_checkout() -> None:
+    environment = yaml.safe_load(text(".binder/environment.yml"))
+    assert environment["dependencies"][0] == f"python={FLOOR}"
+    (torch,) = (d for d in environment["dependencies"] if d.startswith("pytorch-cpu"))
+    assert f"torch{torch.removeprefix('pytorch-cpu')}" in PROJECT["project"]["dependencies"]
+    assert "pip install --no-cache-dir -e '.[notebooks]'" in text(".binder/postBuild")
+    assert (ROOT / ".binder/postBuild").stat().st_mode & 0o111
+
+
+def test_pages_are_made_as_anybody_makes_them() -> None:
+    jobs = yaml.safe_load(text(".github/workflows/site.yml"))["jobs"]
+    (run,) = (step["run"] for step in jobs["build"]["steps"] if "run" in step)
+    assert run.startswith("make site ")
+    assert ignored("site/html/index.html")
+
+
 def test_python_floor_agrees() -> None:
     tools = PROJECT["tool"]
     workflow = yaml.safe_load(text(".github/workflows/ci.yml"))
@@ -111,7 +127,7 @@ def test_one_test_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["env", "reproduce", "data", "test", "lint", "lab", "publish", "clean"]
+    "target", ["env", "reproduce", "data", "test", "lint", "lab", "site", "publish", "clean"]
 )
 def test_make_explains_its_targets(target: str) -> None:
     listed = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, check=True)
