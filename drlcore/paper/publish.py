@@ -67,6 +67,7 @@ def publish() -> None:
         # A printed text comes in pieces, other ones each time.
         notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
         notebook.metadata.pop("papermill", None)  # machine paths and times
+        notebook.metadata.pop("widgets", None)  # progress bars that are long over
         for cell in notebook.cells:
             cell.metadata.pop("papermill", None)
             cell.metadata.pop("execution", None)
