@@ -124,7 +124,7 @@ def below_the_floor(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
     for k, size in enumerate(sizes):
         own = table[(table.metric == "loss_own") & (table.latent_dim == size)].set_index(by).value
         spread = over_seeds((own / reference).reset_index(), "at_sigma")
-        colour = to_hex(plt.get_cmap(SIZE_MAP)((k + 1) / len(sizes)))
+        colour = to_hex(plt.get_cmap(SIZE_MAP)(1 - 0.6 * (len(sizes) - 1 - k) / len(sizes)))
         line_with_band(ax, spread, colour, ms=3, label=f"code of {size}")
     ax.axhline(1, color="0.5", ls="--", lw=1, label="no code")
     ax.set(xscale="log", xlabel="σ", ylabel="loss / loss without code")
