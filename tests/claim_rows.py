@@ -109,14 +109,15 @@ def no_code(e: int) -> pd.DataFrame:
     """Those of another weighting that stand beside it do not count."""
     of = {"weighting": "std2"}
     other = losses(own=5.0, method="dsm", weighting="edm")
-    return join(losses(own=1 - effect(e, 0.2), **of), losses(own=1.0, method="dsm", **of), other)
+    with_code = losses(own=1 - effect(e, 0.2), shuffled=1.0, **of)
+    return join(with_code, losses(own=1.0, method="dsm", **of), other)
 
 
 def of_sizes(e: int) -> pd.DataFrame:
     """VDRL with codes of two sizes, the smaller one always of use."""
     sizes = {2: 1 - effect(1, 0.2), 16: 1 - effect(e, 0.2)}
     about = {"method": "vdrl", "weighting": "edm"}
-    with_code = [losses(own=loss, latent_dim=d, **about) for d, loss in sizes.items()]
+    with_code = [losses(own=v, shuffled=1.0, latent_dim=d, **about) for d, v in sizes.items()]
     return join(*with_code, losses(own=1.0, method="dsm", latent_dim=0, weighting="edm"))
 
 

@@ -102,7 +102,8 @@ def code_usage(table: pd.DataFrame, unconditional: pd.DataFrame) -> Figure:
             spread = over_seeds(values.reset_index(), "at_sigma")
             line_with_band(ax, spread, colour, ms=3, label=label)
     for ax, name in ((left, "loss = ||D − x₀||² / (d σ²)"), (right, "loss / loss without code")):
-        ax.set(xscale="log", yscale="log", xlabel="σ", ylabel=name)
+        ax.set(xscale="log", xlabel="σ", ylabel=name)
+    left.set(yscale="log")
     left.legend()
     return figure
 
