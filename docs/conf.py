@@ -54,7 +54,15 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # an override means what its base says, once
-autodoc_default_options = {"exclude-members": "model_config, model_post_init"}  # pydantic's
+# pydantic's; and scikit-learn's, one for each method with an argument of its own
+_THEIRS = [
+    "model_config",
+    "model_post_init",
+    "set_transform_request",
+    "set_inverse_transform_request",
+]
+autodoc_default_options = {"exclude-members": ", ".join(_THEIRS)}
+autodoc_type_aliases = {"DRL": "drlcore.estimator.drl.DRL"}  # the method has that name too
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 add_module_names = False

@@ -28,7 +28,7 @@ REGISTRIES = {
 }
 
 READING = (
-    *("noise_range", "sde", "encoder", "score_network", "model", "loss", "sampling"),
+    *("estimator", "noise_range", "sde", "encoder", "score_network", "model", "loss", "sampling"),
     *("data", "training", "errors"),
 )
 NAMED = r"\s*[\w, ]+: \S"

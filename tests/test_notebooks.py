@@ -218,7 +218,7 @@ def test_a_changed_parameter_redoes_only_what_depends_on_it(smoke: Path) -> None
     added = set(after) - set(before)
     changed = EXPERIMENTS["03_train_drl"](preset="smoke", lambda_l1=0.001)  # type: ignore[call-arg]
     assert added == {run.key for run in changed.runs()} - set(before)
-    assert len(added) == 3 * len(changed.seeds)  # DRL, two t-samplers, one second stage
+    assert len(added) == 4 * len(changed.seeds)  # DRL, two t-samplers, two stages
     # The reference stays as it is; the rest is beside it, with a manifest of its own.
     own = written(smoke)
     assert {name: own.pop(name) for name in reference} == reference
