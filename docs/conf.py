@@ -41,10 +41,7 @@ extensions = [
 # A user's own notebooks lie in the same folder, so pages are named one by one.
 include_patterns = ["*.md", "api/*.md", *(f"notebooks/{name}.ipynb" for name in EXPERIMENTS)]
 exclude_patterns = []
-html_extra_path = []
-if (ROOT / DIAL).is_file():
-    html_extra_path.append(f"../{DIAL}")
-else:
+if not (ROOT / DIAL).is_file():
     exclude_patterns.append("turn_the_dial.md")
 
 nb_execution_mode = "off"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -25,7 +26,7 @@ DIAL = "figures/laptop/dial.html"  # one page in itself; the site has it if it i
 FRAME = """
 ## Turn the dial
 
-<iframe class="dial" src="dial.html" title="The noise dial" loading="lazy"></iframe>
+<iframe class="dial" src="figures/laptop/dial.html" title="The noise dial" loading="lazy"></iframe>
 
 """
 
@@ -130,10 +131,19 @@ class Launch(SphinxTransform):
         title.parent.insert(title.parent.index(title) + 1, line)
 
 
+def _dial(app: Sphinx, exception: Exception | None) -> None:
+    """The dial's page where notebook 04 looks for it."""
+    if exception is None and (ROOT / DIAL).is_file():
+        target = Path(app.outdir) / DIAL
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / DIAL, target)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_transform(RepositoryLinks)
     app.add_transform(Launch)
     app.connect("missing-reference", _resolve)
     app.connect("include-read", _readme)
     app.connect("source-read", _page)
+    app.connect("build-finished", _dial)
     return {"parallel_read_safe": True}

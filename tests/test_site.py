@@ -168,9 +168,9 @@ def test_no_path_of_this_machine(site: Path) -> None:
 
 
 def test_the_dial_is_there_or_leaves_no_trace(site: Path, pages: dict[Path, Page]) -> None:
-    assert (site / "dial.html").is_file() == DIAL
+    assert (site / "figures" / "laptop" / "dial.html").is_file() == DIAL
     assert (site / "turn_the_dial.html").is_file() == DIAL
-    assert ("dial.html" in pages[site / "index.html"].loaded) == DIAL
+    assert ("figures/laptop/dial.html" in pages[site / "index.html"].loaded) == DIAL
     assert ("Turn the dial" in pages[site / "index.html"].text) == DIAL
 
 
