@@ -84,7 +84,8 @@ def speeds(shape: tuple[int, ...], threads: int, rounds: int = 3, steps: int = 5
 def loss_after(network: str, seconds: float, data: Dataset) -> dict[str, Any]:
     """Validation loss after as many steps as fit in ``seconds`` of one core."""
     step = median(seconds_of_steps(run_of(network, steps=8), data))
-    run = run_of(network, steps=max(1, round(seconds / step)))
+    steps = max(1, round(seconds / step))
+    run = run_of(network, steps=steps, warmup_steps=min(100, steps // 10))  # few steps, short
     model, begun = build_model(run, data), perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         train(run, model, data, Path(folder), progress=False)
