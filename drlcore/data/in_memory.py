@@ -68,15 +68,11 @@ def as_dataset(
     if isinstance(data, str | os.PathLike):
         return replace(load_dataset(os.fspath(data)), name=name)
     how = _Reader(name, image_size, skip_unreadable)
-    if isinstance(data, Mapping) and data and all(map(_is_hugging_face, data.values())):
-        arrays, notes = how.parts(data)
-    elif isinstance(data, Mapping):
+    if isinstance(data, Mapping) and not _has_parts(data):
         made = of_arrays(name, data, channels=channels)
         require_usable(name, made)
         return made
-    else:
-        x, y, notes = how.images_and_labels(data)
-        arrays = {"x_train": x, "y_train": y}
+    arrays, notes = how.arrays(data)
     made = from_arrays(name, **arrays, in_turn=True, channels=channels)
     require_usable(name, made)
     return replace(made, notes=(*notes, *made.notes))
@@ -106,13 +102,10 @@ def images_in(
             arrays, notes = read_arrays(path, image_size)
             return arrays["x_train"], notes
         return arrays_in(path, printable(str(path)))[0]["x_train"], ()
-    if isinstance(data, Mapping) and data and all(map(_is_hugging_face, data.values())):
-        arrays, notes = how.parts(data)
-        return arrays["x_train"], notes
-    if isinstance(data, Mapping):
+    if isinstance(data, Mapping) and not _has_parts(data):
         return _plain(data[arranged(data, name)["x_train"]]), ()
-    x, _, notes = how.images_and_labels(data)
-    return x, notes
+    arrays, notes = how.arrays(data)
+    return arrays["x_train"], notes
 
 
 class _Reader:
@@ -121,8 +114,11 @@ class _Reader:
     def __init__(self, name: str, image_size: int | None, skip_unreadable: bool) -> None:
         self.name, self.image_size, self.skip = name, image_size, skip_unreadable
 
-    def parts(self, data: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Arrays of a mapping of Hugging Face Datasets, as ``from_arrays`` calls them."""
+    def arrays(self, data: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Arrays as ``from_arrays`` calls them: of Hugging Face Datasets by part, or of one."""
+        if not isinstance(data, Mapping):
+            x, y, said = self.images_and_labels(data)
+            return {"x_train": x, "y_train": y}, said
         if "train" not in data or any(part not in _PARTS for part in data):
             shown = ", ".join(map(str, data))
             raise DataError(f"{self.name}: has the parts {shown}; allowed: train, validation, test")
@@ -206,6 +202,11 @@ class _Reader:
         if isinstance(data, list) and data:
             kind = f"a list of {type(data[0]).__name__}"
         return DataError(f"{self.name}: cannot take {kind}; allowed: {_TAKEN}")
+
+
+def _has_parts(data: Mapping[str, Any]) -> bool:
+    """Whether it holds Hugging Face Datasets by part."""
+    return bool(data) and all(map(_is_hugging_face, data.values()))
 
 
 def _is_hugging_face(data: Any) -> bool:

@@ -103,8 +103,8 @@ class DRL(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Args:
             X: a folder of pictures, an ``.npz``, an array, a torch or Hugging Face data set, a
-                table of paths: see ``data.accept``. All of them are trained on, but for a folder or
-                file with parts, of which it is the training part.
+                table of paths: see ``data.in_memory``. All of them are trained on, but for a folder
+                or file with parts, of which it is the training part.
             y: ignored, as any labels of X: a code is learnt without.
 
         Raises:
@@ -124,7 +124,6 @@ class DRL(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             ) from None
         finally:
             del DATASETS[data.name]
-        self.n_features_in_ = int(np.prod(x.shape[1:]))
         return self.keep(run, key, model, form, notes)
 
     def keep(
@@ -134,8 +133,7 @@ class DRL(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.run_, self.key_, self.model_ = run, key, model
         self.form_, self.notes_ = form, notes
         self._n_features_out = self.latent_dim
-        if not hasattr(self, "n_features_in_"):
-            self.n_features_in_ = int(np.prod(form.shape))
+        self.n_features_in_ = int(np.prod(form.shape))
         return self
 
     def transform(self, X: Any, sigma: float | None = None) -> NDArray[np.float32]:  # noqa: N803

@@ -253,11 +253,6 @@ class _Level(nn.Module):
         return maps
 
 
-def patch_of(shape: tuple[int, ...]) -> int:
-    """Side, a power of two, of the patches of which at most 16 lie on a side of an image."""
-    return 2 ** max(0, math.ceil(math.log2(max(shape[-2:]) / 16)))
-
-
 def lowest_size(shape: tuple[int, ...], levels: int) -> tuple[int, int]:
     """(H, W) of the lowest of so many levels."""
     return math.ceil(shape[-2] / 2 ** (levels - 1)), math.ceil(shape[-1] / 2 ** (levels - 1))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drlcore.encoder import ENCODERS, CodeHead, Encoder
-from drlcore.networks.blocks import FiLMBlock, conv, linear, patch_of
+from drlcore.networks.blocks import FiLMBlock, conv, linear
+from drlcore.networks.patches import patch_of, patches_of
 
 
 class ResidualEncoder(Encoder):
@@ -39,7 +39,7 @@ class ResidualEncoder(Encoder):
         super().__init__()
         colours, height, breadth = shape
         self.patch = patch_of(shape)
-        self.lowest = tuple(math.ceil(side / (2 * self.patch)) for side in (height, breadth))
+        lowest = [math.ceil(side / (2 * self.patch)) for side in (height, breadth)]
         upper, self.n_features = width // 2, 128
         hidden = 0 if embedding_dim is None else self.n_features
         self.time = linear(embedding_dim, hidden) if embedding_dim is not None else None
@@ -47,16 +47,12 @@ class ResidualEncoder(Encoder):
         self.upper = FiLMBlock(upper, hidden)
         self.shrink = conv(4 * upper, width, 1)
         self.lower = nn.ModuleList(FiLMBlock(width, hidden) for _ in range(depth))
-        self.join = linear(width * math.prod(self.lowest), self.n_features)
+        self.join = linear(width * math.prod(lowest), self.n_features)
         self.head = CodeHead(self.n_features, latent_dim, probabilistic)
 
     def features(self, x0: Tensor, embedding: Tensor | None = None) -> Tensor:
         condition = None if self.time is None else F.silu(self.time(embedding))
-        height, breadth = x0.shape[-2:]
-        rows, columns = (2 * self.patch * side for side in self.lowest)
-        padded = F.pad(x0, (0, columns - breadth, 0, rows - height), mode="replicate")
-        patches = F.pixel_unshuffle(padded, self.patch)
-        h = self.enter(patches.contiguous(memory_format=torch.channels_last))
+        h = self.enter(patches_of(x0, self.patch))
         h = self.shrink(F.pixel_unshuffle(self.upper(h, condition), 2))
         for block in self.lower:
             h = block(h, condition)

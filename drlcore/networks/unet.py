@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drlcore.networks.blocks import FiLMBlock, conv, linear, mlp, patch_of
+from drlcore.networks.blocks import FiLMBlock, conv, linear, mlp
+from drlcore.networks.patches import patch_of, patches_of
 from drlcore.score_network import SCORE_NETWORKS, ScoreNetwork
 
 
@@ -66,12 +66,7 @@ class UNet(ScoreNetwork):
             condition = condition + self.code(z)
         condition = F.silu(condition)
         height, breadth = x.shape[-2:]
-        rows, columns = (2 * self.patch * side for side in self.lowest)
-        padded = F.pad(x, (0, columns - breadth, 0, rows - height), mode="replicate")
-        patches = F.pixel_unshuffle(padded, self.patch)
-        # Weights stay as they are: Adam's state must lie in memory as they do, also when resumed.
-        patches = patches.contiguous(memory_format=torch.channels_last)
-        h = self.down(self.enter(patches), condition)
+        h = self.down(self.enter(patches_of(x, self.patch)), condition)
         low = self.shrink(F.pixel_unshuffle(h, 2))
         low = low + self.map(condition).view_as(low)
         for block in self.middle:

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -55,14 +55,25 @@ def save_figure(
     shows = FIGURES[experiment.notebook][name]
     source = source_fingerprint(experiment.notebook)
     made_of = origin(name, shows, experiment, source, inputs, result)
-    text = json.dumps(made_of, sort_keys=True)
+    write_figure(figure, experiment, made_of)
+
+
+def write_figure(
+    figure: Figure,
+    experiment: Experiment,
+    made_of: Mapping[str, Any],
+    ends: Sequence[str] = ("png", "pdf"),
+) -> list[Path]:
+    """Write the ``figure`` in these formats, each with its origin ``made_of``; where they are."""
+    name, text = made_of["figure"], json.dumps(made_of, sort_keys=True)
     formats: dict[str, dict[str, Any]] = {
         "png": {"Title": name, METADATA_KEY: text},
         "pdf": {"Title": name, "Keywords": text, "CreationDate": None},
     }
-    for end, metadata in formats.items():
-        path = paths.figures(experiment.place) / f"{name}.{end}"
-        write_atomically(path, partial(figure.savefig, format=end, metadata=metadata))
+    written = [paths.figures(experiment.place) / f"{name}.{end}" for end in ends]
+    for end, path in zip(ends, written, strict=True):
+        write_atomically(path, partial(figure.savefig, format=end, metadata=formats[end]))
+    return written
 
 
 def origin(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.paper.dial_page import levels_of, save_page
 from drlcore.paper.experiments.own_dial import OwnDial
-from drlcore.paper.figures import METADATA_KEY, origin
+from drlcore.paper.figures import origin, write_figure
 from drlcore.paper.plots import dial as plots
 from drlcore.paper.plots.style import caption, use_style
 from drlcore.paper.products import bands, metrics, usage
@@ -48,10 +46,8 @@ def turn(experiment: OwnDial) -> list[Path]:
     caption(figure, experiment.noise, about + "s" * (seeds > 1))
     source = file_sha256(Path(plots.__file__))[:12]
     made_of = origin(NAME, "what codes hold, by noise level", experiment, source, inputs)
-    metadata = {"Title": NAME, METADATA_KEY: json.dumps(made_of, sort_keys=True)}
-    picture = paths.figures(experiment.place) / f"{NAME}.png"
-    write_atomically(picture, partial(figure.savefig, format="png", metadata=metadata))
-    return [save_page(levels_of(experiment), experiment), picture, place]
+    pictures = write_figure(figure, experiment, made_of, ("png",))
+    return [save_page(levels_of(experiment), experiment), *pictures, place]
 
 
 def _measured(experiment: OwnDial) -> pd.DataFrame:

@@ -72,7 +72,7 @@ def swapped_codes(run: RunParameters, model: EncoderModel, steps: int) -> Arrays
         sigmas float32 (L,); nfe. Fewer than 4 where the test images have fewer classes.
     """
     dataset = load_dataset(run.dataset)
-    x0 = _one_of_each(dataset, SWAP_DIGITS)
+    x0 = dataset.test.x[one_of_each(dataset, SWAP_DIGITS)]
     codes = torch.from_numpy(encode(model, x0, run.read_at))
     generator = torch.Generator().manual_seed(run.seed)
     noise = torch.randn(x0.shape, generator=generator)
@@ -128,7 +128,7 @@ def reconstructions(run: RunParameters, model: EncoderModel, steps: int) -> Arra
         clean uint8 (K, C, H, W) and images uint8 (K, 3, C, H, W); nfe.
     """
     dataset = load_dataset(run.dataset)
-    x0 = _one_of_each(dataset, dataset.n_classes or GRID)
+    x0 = dataset.test.x[one_of_each(dataset, dataset.n_classes or GRID)]
     codes = torch.from_numpy(encode(model, x0, run.read_at))
     images, nfe = _draw(run, model, codes.repeat_interleave(3, 0), steps)
     return {
@@ -196,12 +196,11 @@ def to_uint8(x: Tensor) -> np.ndarray:
     return ((x.cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
 
 
-def _one_of_each(dataset: Dataset, n: int) -> Tensor:
-    """The first test image of each of the first ``n`` classes that the test images have.
+def one_of_each(dataset: Dataset, n: int) -> np.ndarray:
+    """Index of the first test image of each of the first ``n`` classes that the test images have.
 
     Without labels the first ``n`` test images.
     """
     if not dataset.labelled:
-        return dataset.test.x[:n]
-    _, first = np.unique(dataset.test.y.numpy(), return_index=True)
-    return dataset.test.x[first[:n]]
+        return np.arange(min(n, len(dataset.test.x)))
+    return np.unique(dataset.test.y.numpy(), return_index=True)[1][:n]

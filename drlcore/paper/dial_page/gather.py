@@ -12,7 +12,7 @@ from drlcore.data.datasets import load_dataset
 from drlcore.paper.dial_page.level import NUMBERS, Level
 from drlcore.paper.experiments.noise_dial import NoiseDial
 from drlcore.paper.products import Product, codes, metrics, reconstructions, usage
-from drlcore.paper.sheets import GRID, Arrays, to_uint8
+from drlcore.paper.sheets import GRID, Arrays, one_of_each, to_uint8
 from drlcore.probes.static import standardise
 from drlcore.probes.usage import paid_for
 from drlcore.sde import SDES
@@ -41,9 +41,7 @@ def levels_of(experiment: NoiseDial, samples: bool = True) -> list[Level]:
     """
     dataset = load_dataset(experiment.dataset)
     x, y = dataset.test.x, dataset.test.y.numpy()
-    chosen = np.unique(y, return_index=True)[1][:PICTURES]
-    if not dataset.labelled:
-        chosen = np.arange(min(GRID, len(x)))
+    chosen = one_of_each(dataset, PICTURES if dataset.labelled else GRID)
     cloud = np.sort(np.random.default_rng(0).permutation(len(x))[:CLOUD])
     drawn = {run.first_stage: product for run, product in _drawn(experiment)} if samples else {}
     levels = []
