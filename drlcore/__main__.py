@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from drlcore.data import picture_folder
+from drlcore.data import canonical, forms, picture_folder, published
 from drlcore.data.datasets import DATASETS, available
 from drlcore.data.download import download
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     steps.add_parser("publish", help="commit-ready copies of the last laptop run")
     data = steps.add_parser("data", help="download a data set; without a name, list them")
     data.add_argument("dataset", nargs="?", choices=DATASETS)
+    data.add_argument("--from", dest="have", type=Path, help="what you have of it, in any form")
     images = steps.add_parser("images", help="convert a folder of pictures to an .npz, once")
     images.add_argument(
         "folder", type=Path, help="pictures, in sub-folders by class if there are any"
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif asked.step == "publish":
             publish()
         elif asked.step == "data":
-            _data(asked.dataset)
+            _data(asked.dataset, asked.have)
         elif asked.step == "images":
             _images(asked.folder, asked.file, asked.image_size, asked.skip_unreadable)
         elif asked.step == "dial":
@@ -77,11 +78,24 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _data(name: str | None) -> None:
-    if name is not None:
+def _data(name: str | None, have: Path | None) -> None:
+    if name is not None and have is not None:
+        _import(name, have)
+    elif name is not None:
         download(name)
     for each in DATASETS if name is None else (name,):
         print(f"{each:15}{'here' if available(each) else 'absent'}")
+
+
+def _import(name: str, path: Path) -> None:
+    """Store the images of a data set, read from what the user has, once they are the right ones."""
+    if name not in published.CONTENT:
+        known = ", ".join(published.CONTENT)
+        raise ParameterError(f"--from: {name!r} is not taken from other forms; allowed: {known}")
+    arrays = canonical.ordered(forms.read(path))
+    canonical.verified(name, arrays, path)
+    named = dict(zip(canonical.KEYS, arrays, strict=True))
+    write_atomically(published.stored(name), partial(_save, arrays=named, how=np.savez))
 
 
 def _dial(asked: argparse.Namespace) -> None:
@@ -106,9 +120,11 @@ def _images(folder: Path, file: Path, size: int | None, skip: bool) -> None:
     print(f"{file}: {', '.join(shapes)}")
 
 
-def _save(path: Path, arrays: dict[str, Any]) -> None:
+def _save(
+    path: Path, arrays: dict[str, Any], how: Callable[..., None] = np.savez_compressed
+) -> None:
     with path.open("wb") as file:  # as a name, numpy would add an ending
-        np.savez_compressed(file, **arrays)
+        how(file, **arrays)
 
 
 def _do(step: str, experiment: Experiment, names: list[str]) -> None:

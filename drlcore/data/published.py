@@ -38,11 +38,21 @@ PUBLISHED = {
 }
 """Files of the data sets that ``make data`` can fetch."""
 
+CONTENT: dict[str, str] = {
+    name: entry["content"] for name, entry in _LISTED["fetched"].items() if "content" in entry
+}
+"""Checksums of the images of data sets that may come in any form, see ``canonical``."""
+
 BY_HAND: dict[str, str] = _LISTED["by_hand"]
 """Data sets that cannot be fetched: what a user does to have their folders, train and test."""
 
 COMMITTED = ("mnist", "colored-mnist")
 """Made of files of the repository."""
+
+
+def stored(name: str) -> Path:
+    """Where the images of a data set in ``CONTENT`` are once they have been imported."""
+    return paths.published(name) / "images.npz"
 
 
 def verified(name: str) -> list[Path]:
@@ -72,6 +82,8 @@ def require(name: str) -> None:
     """
     if name in COMMITTED:
         paths.mnist()
+    if name in CONTENT and stored(name).is_file():
+        return
     files = [paths.published(name) / file.name for file in PUBLISHED.get(name, ())]
     folders = [paths.published(name) / part for part in ("train", "test") if name in BY_HAND]
     absent = [f for f in files if not f.is_file()] + [f for f in folders if not f.is_dir()]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drlcore.data import class_names, paths, published
+from drlcore.data import canonical, class_names, paths, published
 from drlcore.data.factors import image_factors
 from drlcore.data.idx import read_idx
 from drlcore.data.image_files import read_cifar, read_image_folder
@@ -123,10 +123,27 @@ def _published(name: str, folder: Path) -> Dataset:
         x_train, y_train, x_test, y_test = map(read_idx, published.verified(name))
         arrays = x_train, y_train, x_test, y_test
     else:
-        archive = published.verified(name)[0]
-        arrays = read_cifar(archive, label_bytes=1 if name == "cifar10" else 2)
+        return _cifar(name)
     data = from_arrays(name, *arrays)
     return replace(data, mirrored=True, classes=classes or data.classes)
+
+
+def _cifar(name: str) -> Dataset:
+    """In canonical order, from what was imported or else from the published archive."""
+    where = published.stored(name)
+    if name in published.CONTENT and where.is_file():
+        arrays = canonical.stored(name)
+    else:
+        where = published.verified(name)[0]
+        x_train, y_train, x_test, y_test = read_cifar(where, 1 if name == "cifar10" else 2)
+        x_train, x_test = (np.moveaxis(x, 1, 3) for x in (x_train, x_test))
+        arrays = canonical.ordered((x_train, y_train, x_test, y_test))
+    checksum = canonical.verified(name, arrays, where)
+    x_train, y_train, x_test, y_test = arrays
+    # Contiguous: how tensors lie in memory decides how sums over them are rounded.
+    x_train, x_test = (np.ascontiguousarray(np.moveaxis(x, 3, 1)) for x in (x_train, x_test))
+    data = from_arrays(name, x_train, y_train, x_test, y_test)
+    return replace(data, checksum=checksum, mirrored=True, classes=_CLASS_NAMES[name])
 
 
 def _mini_imagenet(folder: Path) -> tuple[tuple[Array, Array, Array, Array], tuple[str, ...]]:
