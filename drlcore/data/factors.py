@@ -5,14 +5,16 @@ The figure is bright on a black ground, and all beyond the border counts as blac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from drlcore.data import scene
 from drlcore.data.accept import Array
 from drlcore.errors import ParameterError
 
@@ -72,14 +74,33 @@ def measure_factors(x: NDArray[np.floating]) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def image_factors(x: Tensor, known: Mapping[str, Array] | None = None) -> Mapping[str, Array]:
+class Measure(NamedTuple):
+    """How factors of images are measured.
+
+    Attributes:
+        names: of the factors.
+        of: intensities (N, C, H, W) in [0, 1] -> an array of shape (N,) for each name.
+    """
+
+    names: tuple[str, ...]
+    of: Callable[[NDArray[np.floating]], dict[str, NDArray[np.float64]]]
+
+
+FIGURES = Measure(FACTORS, measure_factors)
+SCENES = Measure(scene.SCENE, scene.measure_scene)
+
+
+def image_factors(
+    x: Tensor, known: Mapping[str, Array] | None = None, measure: Measure = FIGURES
+) -> Mapping[str, Array]:
     """Factors of images: the known ones, then those measured when the first of them is asked for.
 
     Args:
         x: images to measure, shape (N, C, H, W): floats in [-1, 1], or uint8.
         known: arrays of shape (N,) by name.
+        measure: ``FIGURES``, bright on a black ground, or ``SCENES``, photographs.
     """
-    return _ImageFactors(x, known or {})
+    return _ImageFactors(x, known or {}, measure)
 
 
 def _spread(
@@ -121,8 +142,8 @@ def _ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64
 class _ImageFactors(Mapping[str, Array]):
     """See ``image_factors``."""
 
-    def __init__(self, x: Tensor, known: Mapping[str, Array]) -> None:
-        self._x = x
+    def __init__(self, x: Tensor, known: Mapping[str, Array], measure: Measure) -> None:
+        self._x, self._measure = x, measure
         self._known = dict(known)
 
     @cached_property
@@ -130,14 +151,16 @@ class _ImageFactors(Mapping[str, Array]):
         parts = []
         for x in self._x.split(_CHUNK):  # a copy of all images would take gigabytes
             intensities = x.float().div(255) if x.dtype == torch.uint8 else (x + 1) / 2
-            parts.append(measure_factors(intensities.numpy()))
-        return {name: np.concatenate([part[name] for part in parts]) for name in FACTORS}
+            parts.append(self._measure.of(intensities.numpy()))
+        return {
+            name: np.concatenate([part[name] for part in parts]) for name in self._measure.names
+        }
 
     def __getitem__(self, name: str) -> Array:
         return self._known[name] if name in self._known else self._measured[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter([*self._known, *FACTORS])
+        return iter([*self._known, *self._measure.names])
 
     def __len__(self) -> int:
-        return len(self._known) + len(FACTORS)
+        return len(self._known) + len(self._measure.names)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from drlcore.data import canonical, class_names, paths, published
-from drlcore.data.factors import image_factors
+from drlcore.data.factors import FIGURES, SCENES, image_factors
 from drlcore.data.idx import read_idx
 from drlcore.data.image_files import read_cifar, read_image_folder
 from drlcore.data.splits import (
@@ -124,7 +124,8 @@ def _published(name: str, folder: Path) -> Dataset:
         arrays = x_train, y_train, x_test, y_test
     else:
         return _cifar(name)
-    data = from_arrays(name, *arrays)
+    measure = SCENES if name == "mini-imagenet" else FIGURES
+    data = from_arrays(name, *arrays, measure=measure)
     return replace(data, mirrored=True, classes=classes or data.classes)
 
 
@@ -142,7 +143,7 @@ def _cifar(name: str) -> Dataset:
     x_train, y_train, x_test, y_test = arrays
     # Contiguous: how tensors lie in memory decides how sums over them are rounded.
     x_train, x_test = (np.ascontiguousarray(np.moveaxis(x, 3, 1)) for x in (x_train, x_test))
-    data = from_arrays(name, x_train, y_train, x_test, y_test)
+    data = from_arrays(name, x_train, y_train, x_test, y_test, measure=SCENES)
     return replace(data, checksum=checksum, mirrored=True, classes=_CLASS_NAMES[name])
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from drlcore.data.accept import Channels, Images, accept_images
 from drlcore.data.accept_labels import accept_labels
-from drlcore.data.factors import image_factors
+from drlcore.data.factors import FIGURES, Measure, image_factors
 from drlcore.errors import DataError, ParameterError
 
 Array = NDArray[Any]
@@ -32,8 +32,8 @@ class Split:
         x: float32, shape (N, *shape); images lie in [-1, 1].
         y: int64 class labels, shape (N,), from 0; all 0 without labels.
         factors: arrays of shape (N,) by name: generative factors where they are known, as
-            integers (toy, colored-mnist), and for images those of ``measure_factors``, as reals,
-            measured when first asked for.
+            integers (toy, colored-mnist), and for images those of ``measure_factors`` or, for
+            photographs, ``measure_scene``, as reals, measured when first asked for.
         labelled: whether y says anything.
     """
 
@@ -95,6 +95,7 @@ def from_arrays(
     channels: Channels | None = None,
     x_validation: ArrayLike | None = None,
     y_validation: ArrayLike | None = None,
+    measure: Measure = FIGURES,
 ) -> Dataset:
     """A dataset from images in memory; what was converted is in its ``notes``.
 
@@ -112,6 +113,7 @@ def from_arrays(
         in_turn: put the images of each part in an order in which the first so many are of all
             classes, in proportion; by chance without labels.
         channels: ``first`` or ``last``, for shapes that can be read as both.
+        measure: how the factors of the images are measured, see ``factors.image_factors``.
 
     Raises:
         DataError: arrays other than that, or a class with too few images to split (fewer than 10
@@ -151,7 +153,7 @@ def from_arrays(
             order = _in_turn(y) if classes else np.random.default_rng(0).permutation(len(y))
             parts[part] = x[order], y[order]
     splits = {
-        part: _image_split(x, y, images.signed, labelled=bool(classes))
+        part: _image_split(x, y, images.signed, bool(classes), measure)
         for part, (x, y) in parts.items()
     }
     return Dataset(
@@ -257,11 +259,13 @@ def _at(part: tuple[Array, Array], places: Array) -> tuple[Array, Array]:
     return part[0][places], part[1][places]
 
 
-def _image_split(images: Array, labels: Array, signed: bool, labelled: bool) -> Split:
+def _image_split(
+    images: Array, labels: Array, signed: bool, labelled: bool, measure: Measure
+) -> Split:
     """Scaled to [-1, 1]: uint8 from 0 to 255; floats, unless they are ``signed``, from 0 to 1."""
     x = torch.from_numpy(images.astype(np.float32))
     if images.dtype == np.uint8:
         x.div_(127.5).sub_(1)
     elif not signed:
         x.mul_(2).sub_(1)
-    return Split(x, torch.from_numpy(labels), image_factors(x), labelled)
+    return Split(x, torch.from_numpy(labels), image_factors(x, measure=measure), labelled)

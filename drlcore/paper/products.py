@@ -15,6 +15,7 @@ from safetensors.torch import load, save
 
 from drlcore.baselines import views
 from drlcore.data.datasets import DATASETS, load_dataset
+from drlcore.data.scene import BORDER
 from drlcore.errors import ArtefactError
 from drlcore.laplacenet import label_graph as graphs
 from drlcore.laplacenet.classifier import FineTuning
@@ -133,6 +134,12 @@ def usage(run: RunParameters) -> Product[pd.DataFrame]:
 def codes(run: RunParameters) -> Product[Arrays]:
     """Codes of the test images."""
     return Product(run, "codes", ".safetensors", sheets.codes_of_test, {})
+
+
+def code_cloud(run: RunParameters) -> Product[Arrays]:
+    """Codes of some test images with class and colour, see ``sheets.code_cloud``."""
+    settings = {"images": sheets.CLOUD_IMAGES, "border": BORDER}
+    return Product(run, "code_cloud", ".safetensors", sheets.code_cloud, settings)
 
 
 def latent_grid(run: RunParameters, steps: int) -> Product[Arrays]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from drlcore.baselines import METHODS
 from drlcore.data.datasets import Dataset, load_dataset
+from drlcore.data.scene import frame
 from drlcore.model import EncoderModel, encode, with_score_network
 from drlcore.sampling import (
     Samples,
@@ -27,6 +28,7 @@ SWAP_DIGITS = 4
 SWAP_SIGMAS = (0.5, 2.0, 10.0)
 SAME_CODE_SAMPLES = 100
 DIVERSITY_IMAGES, DIVERSITY_SAMPLES = 50, 20
+CLOUD_IMAGES = 3000
 SAMPLERS: dict[str, Callable[..., Samples]] = {
     "heun": probability_flow_ode,
     "euler-maruyama": euler_maruyama,
@@ -163,6 +165,22 @@ def samples_of_codes(
 def codes_of_test(run: RunParameters, model: EncoderModel) -> Arrays:
     """Codes of all test images: float32 (N, latent_dim)."""
     return {"codes": encode(model, load_dataset(run.dataset).test.x, run.read_at)}
+
+
+def code_cloud(run: RunParameters, model: EncoderModel) -> Arrays:
+    """Codes of the first 3,000 test images, and what a plot of them is coloured by.
+
+    Returns:
+        codes float32 (N, latent_dim); labels uint8 (N,); border uint8 (N, 3), the mean colour of
+        the frame around each image (see ``scene.frame``); grey where the image is.
+    """
+    test = load_dataset(run.dataset).test.first(CLOUD_IMAGES)
+    border = test.x[:, :, frame(*test.x.shape[2:])].mean(2, keepdim=True)
+    return {
+        "codes": encode(model, test.x, run.read_at),
+        "labels": test.y.numpy().astype(np.uint8),
+        "border": to_uint8(border.expand(-1, 3, -1))[:, :, 0],
+    }
 
 
 def _draw(

@@ -1,0 +1,78 @@
+"""Notebook 11: the paper's CIFAR-10 figures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from drlcore.baselines import METHODS
+from drlcore.paper.experiments.base import image_dataset
+from drlcore.paper.experiments.comparison import LAMBDA
+from drlcore.paper.experiments.latent_space import SETTINGS
+from drlcore.paper.experiments.noise_dial import Dial
+from drlcore.paper.products import Product, bands, code_cloud, latent_grid, metrics, usage
+from drlcore.training.run import RunParameters
+
+
+class NaturalImages(Dial):
+    """Notebook 11: what a two-dimensional code holds of photographs, along the dial and on ranges.
+
+    Notebook 04's single levels, every other one, and notebook 03's four settings, DRL and VDRL at
+    uniform t and at uniform sigma. Beside them an autoencoder's code and an untrained one. Samples
+    are drawn by second stages.
+
+    The images are asked for only when something is trained or computed: what is committed is shown
+    without them.
+    """
+
+    notebook = "11_cifar10"
+    writes = (notebook,)
+    dataset: Annotated[str, AfterValidator(image_dataset)] = "cifar10"
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        levels = ", ".join(f"{sigma:g}" for sigma in self.levels)
+        steps = f"{self.steps or self.numbers.steps}, of second stages {self.steps_where_drawn}"
+        return {"levels": levels, "seeds": len(self.seeds), "steps": steps}
+
+    @property
+    def levels(self) -> list[float]:
+        return super().levels[::2]
+
+    def at_level(self, sigma: float) -> list[RunParameters]:
+        """DRL at one noise level alone, every seed."""
+        return [self.run(self.noise.single(sigma), seed) for seed in self.seeds]
+
+    def on_range(self, method: str, t_sampler: str) -> list[RunParameters]:
+        """One of notebook 03's settings, every seed."""
+        price = LAMBDA["vdrl"] if METHODS[method].gaussian else self.lambda_z
+        noise = self.noise.updated(t_sampler=t_sampler)
+        return [self.run(noise, s).updated(method=method, lambda_z=price) for s in self.seeds]
+
+    def autoencoder(self) -> list[RunParameters]:
+        """An autoencoder with as large a code, every seed."""
+        code = {"method": "ae", "latent_dim": self.latent_dim}
+        return [self.base(**code).updated(seed=seed) for seed in self.seeds]
+
+    def sampler(self, method: str, t_sampler: str) -> RunParameters:
+        """The run that samples are drawn from: a second stage of the first seed's."""
+        return self.on_range(method, t_sampler)[0].second_stage(self.noise, **self._drawn)
+
+    def dial(self) -> list[RunParameters]:
+        """DRL and VDRL at every level and on every range."""
+        ranges = [run for setting in SETTINGS for run in self.on_range(*setting)]
+        return [*(run for sigma in self.levels for run in self.at_level(sigma)), *ranges]
+
+    def compared(self) -> list[RunParameters]:
+        """What their codes are compared with."""
+        return [*self.autoencoder(), *self.control()]
+
+    def runs(self) -> list[RunParameters]:
+        return [*self.dial(), *self.compared(), *(self.sampler(*each) for each in SETTINGS)]
+
+    def products(self) -> list[Product[Any]]:
+        probed = [of(run) for run in self.dial() + self.compared() for of in (metrics, bands)]
+        clouds = [code_cloud(self.on_range(*each)[0]) for each in SETTINGS]
+        grids = [latent_grid(self.sampler(*each), self.numbers.nfe_steps) for each in SETTINGS]
+        return [*probed, *(usage(run) for run in self.dial()), *clouds, *grids]
