@@ -8,6 +8,7 @@
 # wildcards, and parameters are given by functions, whose values it takes as they are.
 
 import os
+import sys
 
 from drlcore.data import paths
 from drlcore.paper.dial_page import saved as page
@@ -22,6 +23,10 @@ os.environ |= {
 }
 ASKED = plan(config)
 ASKED = {n: e for n, e in ASKED.items() if e.place != e.preset} or ASKED
+if absent := {n: e.dataset_names[0] for n, e in ASKED.items() if not e.datasets}:
+    remedies = "; ".join(f"notebook {n} needs 'make data DATASET={name}'" for n, name in absent.items())
+    print(f"left out: {remedies}", file=sys.stderr)
+ASKED = {n: e for n, e in ASKED.items() if e.datasets}
 PLACES = list(dict.fromkeys(experiment.place for experiment in ASKED.values()))
 ROOT = paths.root()
 CLAIMS = ROOT / "drlcore" / "paper" / "claims"
@@ -126,7 +131,7 @@ for notebook, experiment in ASKED.items():
             page=[here(path) for path in page.files()] if notebook == NoiseDial.notebook else [],
             weights=[weights(run) for run in experiment.runs()],
             products=[stored(p.name) for p in experiment.products()],
-            tables=tables(experiment, experiment.reads),
+            tables=tables(experiment, [name for name in experiment.reads if name in ASKED]),
         output:
             here(executed(experiment.place, notebook)),
             tables(experiment, experiment.writes),

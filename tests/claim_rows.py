@@ -259,6 +259,51 @@ def network_ink(e: int) -> pd.DataFrame:
     return found.assign(**UNET)
 
 
+# Notebook 11.
+
+
+def border_colour(method: str, t_sampler: str) -> Callable[[int], pd.DataFrame]:
+    of = {"dataset": "cifar10", "method": method, "t_sampler": t_sampler}
+
+    def table(e: int) -> pd.DataFrame:
+        read = [f"border_{factor}_r2" for factor in ("brightness", "warmth")]
+        kept = {"own": 0.5, "shuffled": 1.0, "same_class": 0.9 + 0.1 * LITTLE}
+        kept["same_border_brightness"] = 0.9 - effect(e, 0.2)
+        return join(
+            [rows(metric, 0.5 + effect(e, 0.2), name=method, **of) for metric in read],
+            [untrained(metric, 0.5).assign(name="untrained") for metric in read],
+            [
+                rows(f"loss_{z}", v, name=method, **{**of, "split": "validation"}, at_sigma=BEST)
+                for z, v in kept.items()
+            ],
+        )
+
+    return table
+
+
+def border_or_whole(e: int) -> pd.DataFrame:
+    factors = ("brightness", "warmth")
+    return join(
+        [rows(f"border_{factor}_r2", 0.5 + effect(e, 0.2)) for factor in factors],
+        [rows(f"{factor}_r2", 0.5) for factor in factors],
+    )
+
+
+def photograph_class(e: int) -> pd.DataFrame:
+    return join(
+        chosen(),
+        at_best("knn_accuracy", 0.5 + effect(e, 0.3), 0.5),
+        at_best("silhouette", effect(e, 0.1), 0.0),
+        untrained("knn_accuracy", 0.5).assign(name="untrained"),
+    )
+
+
+def photograph_ends(e: int) -> pd.DataFrame:
+    some = [0.5] * (len(LEVELS) - 1)
+    edges, brightness = [0.5 + effect(e, 0.2), *some], [*some, 0.5 + effect(e, 0.2)]
+    return join(single("edges_r2", edges), single("brightness_r2", brightness))
+
+
 # Notebooks 05 to 08.
 
 
@@ -507,6 +552,11 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "DRL still helps": labelled_subset,
     "the dial with a U-Net: class": network_class,
     "the dial with a U-Net: low noise": network_ink,
+    "CIFAR-10, DRL, uniform t": border_colour("drl", "uniform_t"),
+    "CIFAR-10, VDRL, high-noise": border_colour("vdrl", "uniform_sigma"),
+    "CIFAR-10: it is the background": border_or_whole,
+    "CIFAR-10, noise dial: class": photograph_class,
+    "CIFAR-10, noise dial: low noise": photograph_ends,
 }
 # That two are near, or that something goes both ways, has no opposite.
 WITHOUT_OPPOSITE = ("a code of sigma_max alone", "mixup inside DRL")

@@ -22,3 +22,5 @@ CIFAR100 = tuple(
     """.split()
 )
 """Fine classes."""
+
+CLASS_NAMES = {"fashion-mnist": FASHION_MNIST, "cifar10": CIFAR10, "cifar100": CIFAR100}

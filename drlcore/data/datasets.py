@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from drlcore.data import own_images, paths, picture_folder, published
+from drlcore.data.class_names import CLASS_NAMES
 from drlcore.data.sources import DATASETS
 from drlcore.data.splits import Dataset, Split, from_arrays
 from drlcore.errors import DataError, ParameterError
@@ -15,6 +16,7 @@ __all__ = [
     "Dataset",
     "Split",
     "available",
+    "classes",
     "from_arrays",
     "identity",
     "load_dataset",
@@ -97,6 +99,15 @@ def n_classes(name: str) -> int:
         ParameterError, DataError: see ``load_dataset``.
     """
     return (DATASETS[name] if name in DATASETS else load_dataset(name)).n_classes
+
+
+def classes(name: str) -> tuple[str, ...]:
+    """What the classes of a data set are called, in the order of their labels; none without labels.
+
+    Raises:
+        ParameterError, DataError: see ``load_dataset``; names that are known need no images.
+    """
+    return CLASS_NAMES.get(name) or load_dataset(name).classes
 
 
 def require(name: str) -> None:

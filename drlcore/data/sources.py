@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drlcore.data import canonical, class_names, paths, published
+from drlcore.data import canonical, paths, published
+from drlcore.data.class_names import CLASS_NAMES
 from drlcore.data.factors import FIGURES, SCENES, image_factors
 from drlcore.data.idx import read_idx
 from drlcore.data.image_files import read_cifar, read_image_folder
@@ -35,11 +36,6 @@ _COLOUR_SEEDS = {"train": 1, "test": 2}
 # Images of each class, as in LP-DeepSSL and LaplaceNet. Not the few-shot split, which puts whole
 # classes aside.
 _MINI_IMAGENET = {"train": 500, "test": 100}
-_CLASS_NAMES = {
-    "fashion-mnist": class_names.FASHION_MNIST,
-    "cifar10": class_names.CIFAR10,
-    "cifar100": class_names.CIFAR100,
-}
 _MINI_IMAGENET_CLASSES, _MINI_IMAGENET_SIZE = 100, 84
 
 
@@ -116,7 +112,7 @@ def _toy() -> Dataset:
 
 @lru_cache(maxsize=1)  # up to 5 GB each
 def _published(name: str, folder: Path) -> Dataset:
-    classes = _CLASS_NAMES.get(name, ())
+    classes = CLASS_NAMES.get(name, ())
     if name == "mini-imagenet":
         arrays, classes = _mini_imagenet(folder)
     elif name == "fashion-mnist":
@@ -144,7 +140,7 @@ def _cifar(name: str) -> Dataset:
     # Contiguous: how tensors lie in memory decides how sums over them are rounded.
     x_train, x_test = (np.ascontiguousarray(np.moveaxis(x, 3, 1)) for x in (x_train, x_test))
     data = from_arrays(name, x_train, y_train, x_test, y_test, measure=SCENES)
-    return replace(data, checksum=checksum, mirrored=True, classes=_CLASS_NAMES[name])
+    return replace(data, checksum=checksum, mirrored=True, classes=CLASS_NAMES[name])
 
 
 def _mini_imagenet(folder: Path) -> tuple[tuple[Array, Array, Array, Array], tuple[str, ...]]:

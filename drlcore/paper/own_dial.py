@@ -54,9 +54,8 @@ def _measured(experiment: OwnDial) -> pd.DataFrame:
     """All numbers, tidy: ``results.COLUMNS``, ``at_sigma``, and ``band`` of metric ``band_r2``."""
     tables: list[pd.DataFrame] = []
     for run in experiment.dial() + experiment.control():
-        told = bands(run).load().rename(columns={"r2": "value"})
-        told = told.assign(split="test", metric="band_r2")
-        tables += [results.add_run_columns(run, each) for each in (metrics(run).load(), told)]
+        tables.append(results.add_run_columns(run, metrics(run).load()))
+        tables.append(results.band_rows(run, bands(run).load()))
     tables += [results.usage_rows(run, usage(run).load()) for run in experiment.dial()]
     columns: list[Any] = [*results.COLUMNS, "at_sigma", "band"]
     return pd.concat(tables, ignore_index=True)[columns]

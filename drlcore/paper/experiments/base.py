@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from drlcore.data import own_images
-from drlcore.data.datasets import DATASETS, load_dataset, require, title
+from drlcore.data.datasets import DATASETS, available, load_dataset, require, title
 from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.paper.compute import compute
 from drlcore.paper.notebook_names import parameter_names
@@ -163,6 +163,11 @@ class Experiment(Parameters):
     def dataset_names(self) -> list[str]:
         """The data sets asked for, there or not; the toy set where there is no choice."""
         return [getattr(self, "dataset", "toy")]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Those of ``dataset_names`` that are there."""
+        return [name for name in self.dataset_names if available(name)]
 
     @property
     def seeds(self) -> range:

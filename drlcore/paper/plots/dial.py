@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -182,12 +182,15 @@ def _sigma_strip(ax: Axes) -> None:
     ax.set_xlim(edges[0], edges[-1])
 
 
-def dial_codes(clouds: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
+def dial_codes(
+    clouds: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequence[str] = ()
+) -> Figure:
     """Test codes of one run for each noise level, first two coordinates.
 
     Args:
         clouds: title -> codes (N, latent_dim).
         labels: what they are coloured by, see ``style.colours_of``.
+        classes: their names, if labels are classes.
     """
     columns = min(5, len(clouds))
     rows = -(-len(clouds) // columns)
@@ -199,7 +202,7 @@ def dial_codes(clouds: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
     for ax, (title, codes) in zip(axes.flat, clouds.items(), strict=False):
         points = code_scatter(ax, codes, labels, size=0.6, margin=0.02)
         ax.set_title(title)
-    class_bar(points, axes, labels)
+    class_bar(points, axes, labels, classes)
     return figure
 
 
@@ -258,6 +261,19 @@ def dial_nearest(
 BAND_COLOURS = ("#fde0c5", "#f59b7c", "#c2556b", "#5c2a5a")  # long waves light, short ones dark
 
 
+def band_lines(ax: Axes, told: pd.DataFrame) -> None:
+    """Share of the images' variance told by the code, by level, for each band of wavelengths.
+
+    Args:
+        told: rows ``band_r2``, tidy, with a column ``band``.
+    """
+    for band, colour in zip(BANDS, BAND_COLOURS, strict=True):
+        if (rows := told[told.band == band]).empty:
+            continue  # the images are too small for such waves
+        spread = over_seeds(rows, "sigma_max")
+        line_with_band(ax, spread, colour, ms=3, label=f"{band} pixels")
+
+
 def own_dial(table: pd.DataFrame) -> Figure:
     """What codes of any images hold, by noise level; classes too where there are labels.
 
@@ -274,11 +290,7 @@ def own_dial(table: pd.DataFrame) -> Figure:
         table[(table.metric == "band_r2") & ((table.method == "random") == chance)]
         for chance in (False, True)
     )
-    for band, colour in zip(BANDS, BAND_COLOURS, strict=True):
-        if (rows := told[told.band == band]).empty:
-            continue  # the images are too small for such waves
-        spread = over_seeds(rows, "sigma_max")
-        line_with_band(left, spread, colour, ms=3, label=f"{band} pixels")
+    band_lines(left, told)
     best = untrained.groupby("band").value.mean().max()
     left.axhline(best, color="0.5", ls="--", lw=1, label="untrained, at best")
     left.set(title="what the code tells, by wavelength", ylabel="share of the variance")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -23,7 +24,9 @@ SIZE_MAP = "Purples"  # the larger a code, the darker
 
 
 def latent_spaces(
-    spaces: Mapping[str, tuple[Mapping[str, np.ndarray], np.ndarray]], labels: np.ndarray
+    spaces: Mapping[str, tuple[Mapping[str, np.ndarray], np.ndarray]],
+    labels: np.ndarray,
+    classes: Sequence[str] = (),
 ) -> Figure:
     """A sheet of samples over the grid of codes, and test codes by class, for each title.
 
@@ -32,22 +35,28 @@ def latent_spaces(
     Args:
         spaces: title -> (latent grid as in ``sheets.latent_grid``, codes (N, latent_dim)).
         labels: classes of the codes (N,), or ink, see ``style.colours_of``.
+        classes: their names, if labels are classes.
     """
     figure, axes = plt.subplots(
         len(spaces), 2, figsize=(7.6, 3.7 * len(spaces)), squeeze=False,
         gridspec_kw={"width_ratios": [1, 1.12]},
     )  # fmt: skip
     for (left, right), (title, (grid, codes)) in zip(axes, spaces.items(), strict=True):
-        z1, z2 = grid["z1"], grid["z2"]
-        picture = np.moveaxis(tile(grid["images"], len(z1)), 0, -1).squeeze()
-        half1, half2 = (z1[1] - z1[0]) / 2, (z2[1] - z2[0]) / 2  # the codes are cells' centres
-        extent = (z1[0] - half1, z1[-1] + half1, z2[0] - half2, z2[-1] + half2)
-        left.imshow(picture, extent=extent, aspect="auto", vmin=0, vmax=255)
+        sheet_over_plane(left, grid)
         left.set(title=f"{title}: samples", xlabel="$z_1$", ylabel="$z_2$")
         points = code_scatter(right, codes, labels)
         right.set(title=f"{title}: test codes", xlabel="$z_1$", ylabel="$z_2$")
-        class_bar(points, right, labels)
+        class_bar(points, right, labels, classes)
     return figure
+
+
+def sheet_over_plane(ax: Axes, grid: Mapping[str, np.ndarray]) -> None:
+    """Samples, as in ``sheets.latent_grid``, each where its code lies."""
+    z1, z2 = grid["z1"], grid["z2"]
+    picture = np.moveaxis(tile(grid["images"], len(z1)), 0, -1).squeeze()
+    half1, half2 = (z1[1] - z1[0]) / 2, (z2[1] - z2[0]) / 2  # the codes are cells' centres
+    extent = (z1[0] - half1, z1[-1] + half1, z2[0] - half2, z2[-1] + half2)
+    ax.imshow(picture, extent=extent, aspect="auto", vmin=0, vmax=255)
 
 
 def swap_sheets(sheets: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:

@@ -111,15 +111,27 @@ def code_scatter(
     return points
 
 
-def class_bar(points: PathCollection, ax: Axes | np.ndarray, labels: np.ndarray) -> None:
-    """Which colour of ``code_scatter`` is which class, or how much ink."""
+def class_bar(
+    points: PathCollection,
+    ax: Axes | np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str] = (),
+) -> None:
+    """Which colour of ``code_scatter`` is which class, or how much ink.
+
+    Args:
+        names: of the classes, in the order of their labels; numbers need no telling.
+    """
     if not np.issubdtype(labels.dtype, np.integer):
         ink = plt.colorbar(points, ax=ax, pad=0.01, label="ink")
         if ink.solids is not None:
             ink.solids.set_alpha(1)
         return
     classes = np.unique(labels)
-    bar = plt.colorbar(points, ax=ax, ticks=classes, pad=0.01, label="class")
+    told = any(name != str(k) for k, name in enumerate(names))
+    bar = plt.colorbar(points, ax=ax, ticks=classes, pad=0.01, label="" if told else "class")
+    if told:
+        bar.ax.set_yticklabels([names[k] for k in classes], fontsize=7)
     if bar.solids is not None:
         bar.solids.set_alpha(1)
     bar.ax.set_ylim(classes[0] - 0.5, classes[-1] + 0.5)

@@ -141,6 +141,15 @@ def usage_rows(run: RunParameters, used: pd.DataFrame) -> pd.DataFrame:
     return add_run_columns(run, rows[["split", "metric", "value", "at_sigma"]])
 
 
+def band_rows(run: RunParameters, told: pd.DataFrame) -> pd.DataFrame:
+    """What the code of ``run`` tells by wavelength: a table of ``bands_of_code``, tidy.
+
+    Split ``test``, metric ``band_r2``; beside ``COLUMNS`` the column ``band``.
+    """
+    rows = told.rename(columns={"r2": "value"}).assign(split="test", metric="band_r2")
+    return add_run_columns(run, rows)
+
+
 def quality_rows(run: RunParameters, judged: pd.DataFrame) -> pd.DataFrame:
     """How good the samples of ``run`` are: a table of ``quality_of_samples``, tidy.
 

@@ -1,0 +1,131 @@
+"""Figures of notebook 11: what a code holds of photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from drlcore.data.scene import SCENE
+from drlcore.paper.plots.dial import band_lines
+from drlcore.paper.plots.latent_space import sheet_over_plane
+from drlcore.paper.plots.style import class_bar, code_scatter, line_with_band, over_seeds
+
+SCENE_COLOURS = dict(zip(SCENE, ("C7", "C1", "C5", "0.2", "C3", "C2"), strict=True))
+CLASS_LABELS = {"knn_accuracy": "class accuracy, kNN", "silhouette": "silhouette of classes"}
+
+
+def code_planes(
+    planes: Mapping[str, tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+    classes: Sequence[str],
+) -> Figure:
+    """Samples over the plane of codes, and test codes by class and by the colour of their border.
+
+    (DRL Fig. 2), (DRL Fig. 3), (DRL Fig. 6), (DRL Fig. 8).
+
+    Args:
+        planes: title -> (latent grid as in ``sheets.latent_grid``, cloud as in
+            ``sheets.code_cloud``).
+        classes: names of the classes, in the order of their labels.
+    """
+    figure, axes = plt.subplots(
+        len(planes), 3, figsize=(11.0, 3.7 * len(planes)), squeeze=False,
+        gridspec_kw={"width_ratios": [1, 1.28, 1]},
+    )  # fmt: skip
+    for row, (title, (grid, cloud)) in zip(axes, planes.items(), strict=True):
+        sheet_over_plane(row[0], grid)
+        points = code_scatter(row[1], cloud["codes"], cloud["labels"].astype(int), size=3)
+        class_bar(points, row[1], cloud["labels"].astype(int), classes)
+        places, colours = cloud["codes"], cloud["border"] / 255
+        row[2].scatter(places[:, 0], places[:, 1], c=colours, s=5, lw=0, rasterized=True)
+        row[2].set(xlim=row[1].get_xlim(), ylim=row[1].get_ylim())
+        shown = ("samples", "test codes by class", "test codes by the colour of the border")
+        for ax, what in zip(row, shown, strict=True):
+            ax.set(title=f"{title}: {what}", xlabel="$z_1$", ylabel="$z_2$")
+    return figure
+
+
+def natural_dial(table: pd.DataFrame) -> Figure:
+    """Class, light and colour, and detail against the single level trained at (DRL Fig. 11).
+
+    Above: class accuracy and silhouette, dashed an untrained encoder and dotted an autoencoder; R²
+    of each factor. Below: R² of the images by wavelength; what the code is worth to the score
+    network, and what of that each factor alone keeps. Bands are one standard deviation over seeds.
+
+    Args:
+        table: tidy test probes, bands and usage of single levels, of the autoencoder and of the
+            untrained encoder.
+    """
+    figure, axes = plt.subplots(2, 2, figsize=(9.2, 6.6), sharex=True)
+    single = table[table.t_sampler == "single"]
+    probed = table[table.split == "test"]
+    for colour, (metric, label) in zip(("C0", "C4"), CLASS_LABELS.items(), strict=True):
+        rows = probed[probed.metric == metric]
+        line_with_band(
+            axes[0, 0], over_seeds(rows[rows.t_sampler == "single"], "sigma_max"), colour,
+            label=label,
+        )  # fmt: skip
+        for method, style in {"random": "--", "ae": ":"}.items():
+            level = rows.value[rows.method == method].mean()
+            axes[0, 0].axhline(level, color=colour, ls=style, lw=1)
+    axes[0, 0].set_title("class (dashed untrained, dotted autoencoder)")
+    for factor, colour in SCENE_COLOURS.items():
+        name = factor.replace("_", " ")
+        _line(axes[0, 1], probed[probed.t_sampler == "single"], f"{factor}_r2", colour, name)
+        _line(axes[1, 1], single, f"kept_{factor}", colour)
+    axes[0, 1].set_title("light and colour: R², read from the code")
+    band_lines(axes[1, 0], single[single.metric == "band_r2"])
+    axes[1, 0].set_title("the image by wavelength: R², read")
+    _line(axes[1, 1], single, "worth", "k", "worth of the code", ls="--")
+    _line(axes[1, 1], single, "kept_class", "C0", "kept by class")
+    axes[1, 1].set_title("what the loss pays for: worth, and shares of it")
+    axes[1, 1].set_ylim(-0.1, 1.05)
+    for ax in axes.flat:
+        ax.set_xscale("log")
+        ax.legend(fontsize=7)
+    for ax in axes[1]:
+        ax.set_xlabel("σ trained at (noise added to pixels in [-1, 1])")
+    return figure
+
+
+def natural_ranges(table: pd.DataFrame, names: Sequence[str]) -> Figure:
+    """What two numbers tell of a photograph, by how they were learned: a dot for each method.
+
+    Bars are one standard deviation over seeds.
+
+    Args:
+        table: tidy test probes with a column ``name``.
+        names: the values of ``name``, in the order of the legend.
+    """
+    metrics = {"knn_accuracy": "class accuracy"}
+    metrics |= {f"{factor}_r2": factor.replace("_", " ") + " R²" for factor in SCENE}
+    found = [metric for metric in metrics if metric in table.metric.values]
+    figure, ax = plt.subplots(figsize=(7.6, 0.42 * len(found) + 1.2))
+    places = np.arange(len(found))
+    for k, name in enumerate(names):
+        rows = over_seeds(table[table.name == name], "metric").loc[found]
+        shift = 0.5 * (k / (len(names) - 1) - 0.5)
+        trained = name not in ("autoencoder", "untrained")
+        ax.errorbar(
+            rows["mean"], places + shift, xerr=rows["std"], fmt="o" if trained else "D", ms=4,
+            color=f"C{k}" if trained else ("0.3", "0.7")[name == "untrained"], label=name,
+        )  # fmt: skip
+    ax.set_yticks(places, [metrics[metric] for metric in found])
+    ax.invert_yaxis()
+    ax.set(xlabel="read from the two numbers, test images", xlim=(-0.05, 1))
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def _line(
+    ax: Axes, table: pd.DataFrame, metric: str, colour: str, label: str | None = None, ls: str = "-"
+) -> None:
+    """Mean over seeds by level; a gap where a level has no value, nothing where none has."""
+    rows = table[table.metric == metric]
+    if len(rows):
+        spread = over_seeds(rows, "sigma_max").reindex(np.unique(table.sigma_max))
+        line_with_band(ax, spread, colour, label=label, ls=ls, ms=3)
