@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.toy import RADII, sample_toy
-from drlcore.paper.plots import dial, latent_space, style, theory
+from drlcore.paper.plots import dial, latent_space, natural_images, style, theory
 from drlcore.probes.bands import BANDS
 
 SIGMAS = [0.1, 1.0, 10.0]
@@ -406,6 +406,65 @@ def of_any_images(classes: bool) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
+PHOTOGRAPHED = {"knn_accuracy": 0.3, "silhouette": -0.1, "brightness_r2": 0.9, "edges_r2": 0.1}
+
+
+def of_photographs() -> pd.DataFrame:
+    """A dial of two seeds, an autoencoder and an untrained encoder, which know half as much."""
+    single = of_any_images(classes=False).query("method == 'drl'").assign(t_sampler="single")
+    values = {m: [[v + 0.01 * i, v + 0.01 * i] for i in range(3)] for m, v in PHOTOGRAPHED.items()}
+    read = tidy(values, split="test", method="drl", t_sampler="single")
+    paid = {"worth": [[0.5] * 2] * 3, "kept_brightness": [[0.4] * 2] * 3}
+    paid_for = tidy(paid, split="validation", method="drl", t_sampler="single")
+    others = [
+        tidy({m: [[v / 2] * 2] * 3 for m, v in PHOTOGRAPHED.items()}, split="test", method=method)
+        for method in ("ae", "random")
+    ]
+    tables = [single[single.metric == "band_r2"], read, paid_for.assign(at_sigma=1.0), *others]
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_natural_dial_shows_each_factor_and_what_the_others_know():
+    of_class, factors, bands, paid = natural_images.natural_dial(of_photographs()).axes
+    assert line(of_class, 0) == (SIGMAS, pytest.approx([0.3, 0.31, 0.32]))
+    assert {round(float(each.get_ydata()[0]), 3) for each in of_class.lines[1:3]} == {0.15}
+    names = [each.get_text() for each in factors.get_legend().get_texts()]
+    assert names == ["brightness", "edges"]
+    assert line(factors, 1) == (SIGMAS, pytest.approx([0.1, 0.11, 0.12]))
+    assert len(bands.lines) == 2 and len(paid.lines) == 2
+    assert line(paid, 0)[1] == pytest.approx([0.4] * 3)
+
+
+def test_natural_ranges_has_a_dot_for_each_method_and_metric_there_is():
+    table = of_photographs()
+    table = table[table.split == "test"].assign(name=table.method)
+    (ax,) = natural_images.natural_ranges(table, ["drl", "random"]).axes
+    told = [text.get_text() for text in ax.get_yticklabels()]
+    assert told == ["class accuracy", "brightness R²", "edges R²"]
+    untrained = ax.containers[1][0].get_xdata()
+    assert list(untrained) == pytest.approx([0.15, 0.45, 0.05])
+
+
+CLOUD = {
+    "codes": np.random.default_rng(0).normal(size=(20, 2)),
+    "labels": (np.arange(20) % 5).astype(np.uint8),
+    "border": np.random.default_rng(1).integers(0, 256, (20, 3), dtype=np.uint8),
+}
+
+
+def test_code_planes_colour_codes_by_class_and_by_their_border():
+    grid = {"images": images(4), "z1": np.arange(2), "z2": np.arange(2)}
+    names = ("ape", "bee", "cat", "doe", "eel")
+    sheet, by_class, by_border, bar = natural_images.code_planes({"a": (grid, CLOUD)}, names).axes
+    assert shown(sheet).shape[:2] == (8, 8)
+    for ax in (by_class, by_border):
+        np.testing.assert_allclose(ax.collections[0].get_offsets(), CLOUD["codes"])
+    np.testing.assert_allclose(
+        np.asarray(by_border.collections[0].get_facecolors())[:, :3], CLOUD["border"] / 255
+    )
+    assert [text.get_text() for text in bar.get_yticklabels()] == list(names)
+
+
 @pytest.mark.parametrize("classes", [False, True])
 def test_own_dial_draws_a_line_a_band_and_class_only_where_there_are_labels(classes):
     left, right = dial.own_dial(of_any_images(classes)).axes
@@ -606,6 +665,14 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "t_sampler_histograms": lambda: theory.t_sampler_histograms(
         {"a": np.ones(5), "b": np.ones(5)}
     ),
+    "code_planes": lambda: natural_images.code_planes(
+        {"a": ({"images": images(4), "z1": np.arange(2), "z2": np.arange(2)}, CLOUD)},
+        "abcde",
+    ),
+    "natural_dial": lambda: natural_images.natural_dial(of_photographs()),
+    "natural_ranges": lambda: natural_images.natural_ranges(
+        of_photographs().assign(name=lambda t: t.method), ["drl", "ae", "random"]
+    ),
     "scheme": lambda: theory.scheme(torch.zeros(1, 4, 4).numpy(), {}),
 }  # fmt: skip
 
@@ -613,7 +680,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 def test_every_figure_function_is_listed():
     returning = {
         name
-        for module in (style, latent_space, dial, theory)
+        for module in (style, latent_space, dial, natural_images, theory)
         for name, function in vars(module).items()
         if getattr(function, "__module__", "") == module.__name__
         and getattr(function, "__annotations__", {}).get("return") == "Figure"

@@ -20,7 +20,7 @@ RUN = RunParameters(dataset="digits", steps=3, batch_size=8)
 PROTOCOL = Protocol(n_times=3, epochs=1, n_labels=(10,), draws=1, ablated=2)
 MODULES = {  # what products are computed with, by the wing that it is in
     "baselines": ["views"],
-    "data": ["label_splits"],
+    "data": ["label_splits", "scene"],
     "laplacenet": ["classifier", "fine_tuning", "label_graph", "nearest"],
     "paper": ["label_graph_sheet", "protocol", "sheets"],
     "probes": [
@@ -44,7 +44,7 @@ def every_product() -> dict[str, Product[Any]]:
     reader = RUN.updated(method="supervised")
     made["samplers"] = products.samplers(RUN, reader, (2, 3), (4,))
     made["quality"] = products.quality(RUN, 5, RUN.updated(method="supervised"))
-    for name in ("metrics", "bands", "usage", "codes", "label_graph"):
+    for name in ("metrics", "bands", "usage", "codes", "code_cloud", "label_graph"):
         made[name] = getattr(products, name)(RUN)
     for name in ("latent_grid", "swapped_codes", "same_code", "reconstructions"):
         made[name] = getattr(products, name)(RUN, 5)

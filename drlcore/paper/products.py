@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load, save
 
 from drlcore.baselines import views
+from drlcore.data import scene
 from drlcore.data.datasets import DATASETS, load_dataset
-from drlcore.data.scene import BORDER
 from drlcore.errors import ArtefactError
 from drlcore.laplacenet import label_graph as graphs
 from drlcore.laplacenet.classifier import FineTuning
@@ -138,7 +138,7 @@ def codes(run: RunParameters) -> Product[Arrays]:
 
 def code_cloud(run: RunParameters) -> Product[Arrays]:
     """Codes of some test images with class and colour, see ``sheets.code_cloud``."""
-    settings = {"images": sheets.CLOUD_IMAGES, "border": BORDER}
+    settings = {"images": sheets.CLOUD_IMAGES, "border": scene.BORDER}
     return Product(run, "code_cloud", ".safetensors", sheets.code_cloud, settings)
 
 
