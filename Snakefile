@@ -23,10 +23,11 @@ os.environ |= {
 }
 ASKED = plan(config)
 ASKED = {n: e for n, e in ASKED.items() if e.place != e.preset} or ASKED
-if absent := {n: e.dataset_names[0] for n, e in ASKED.items() if not e.datasets}:
-    remedies = "; ".join(f"notebook {n} needs 'make data DATASET={name}'" for n, name in absent.items())
-    print(f"left out: {remedies}", file=sys.stderr)
-ASKED = {n: e for n, e in ASKED.items() if e.datasets}
+for notebook, experiment in list(ASKED.items()):
+    if experiment.absent == experiment.dataset_names:
+        remedies = ", ".join(f"'make data DATASET={name}'" for name in experiment.absent)
+        print(f"notebook {notebook} is left out: it needs {remedies}", file=sys.stderr)
+        del ASKED[notebook]
 PLACES = list(dict.fromkeys(experiment.place for experiment in ASKED.values()))
 ROOT = paths.root()
 CLAIMS = ROOT / "drlcore" / "paper" / "claims"

@@ -41,7 +41,7 @@ def test_without_the_images_it_is_planned_and_says_what_it_lacks(
 ):
     monkeypatch.setattr("drlcore.data.paths.published", lambda dataset: tmp_path / dataset)
     experiment = NaturalImages()
-    assert experiment.dataset_names == ["cifar10"] and experiment.datasets == []
+    assert experiment.dataset_names == experiment.absent == ["cifar10"]
     assert classes("cifar10") == CIFAR10
     monkeypatch.setenv("DRLCORE_ARTEFACTS", str(tmp_path))
     monkeypatch.setenv("DRLCORE_OUTPUT", str(tmp_path))

@@ -10,7 +10,7 @@ from drlcore.errors import ParameterError
 from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.experiments.closed_form import Floor, ForwardSDE, StartHere
 from drlcore.paper.experiments.latent_space import LatentSpace
-from drlcore.paper.experiments.natural_images import NaturalImages
+from drlcore.paper.experiments.natural_images import NaturalDownstream, NaturalImages
 from drlcore.paper.experiments.network_dial import NetworkDial
 from drlcore.paper.experiments.noise_dial import NoiseDial
 from drlcore.paper.experiments.over_time import CodeCurve, Downstream, SDEAblation, Trajectory
@@ -31,6 +31,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         SemiSupervised,
         NetworkDial,
         NaturalImages,
+        NaturalDownstream,
     )
 }
 

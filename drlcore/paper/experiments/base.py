@@ -165,9 +165,9 @@ class Experiment(Parameters):
         return [getattr(self, "dataset", "toy")]
 
     @property
-    def datasets(self) -> list[str]:
-        """Those of ``dataset_names`` that are there."""
-        return [name for name in self.dataset_names if available(name)]
+    def absent(self) -> list[str]:
+        """Those of ``dataset_names`` that are not there: to be reported, never replaced."""
+        return [name for name in self.dataset_names if not available(name)]
 
     @property
     def seeds(self) -> range:

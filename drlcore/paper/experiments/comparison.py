@@ -95,6 +95,7 @@ class Comparison(Experiment):
     """
 
     shows_one: ClassVar[bool] = True
+    needs_images: ClassVar[bool] = True  # or asks for them only to train or compute
     dataset: DatasetNames | None = None
     sigma_min: Sigma = 0.01
     sigma_max: Sigma = 50.0
@@ -105,7 +106,7 @@ class Comparison(Experiment):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.shows_one or not self.datasets:
+        if self.needs_images and (self.shows_one or not self.datasets):
             require(self.dataset_names[0])  # an absent one stops here and says how to get it
         for name in self.datasets:
             if not n_classes(name):
@@ -153,16 +154,11 @@ class Comparison(Experiment):
     @property
     def datasets(self) -> list[str]:
         """Those the notebook runs on: of ``dataset_names``, the first or all that are there."""
-        return [name for name in self._shown if available(name)]
+        return [name for name in self._shown if available(name) or not self.needs_images]
 
     @property
     def _shown(self) -> list[str]:
         return self.dataset_names[:1] if self.shows_one else self.dataset_names
-
-    @property
-    def absent(self) -> list[str]:
-        """Those of ``dataset_names`` that are not: to be reported, never replaced."""
-        return [name for name in self.dataset_names if not available(name)]
 
     @property
     def seeds(self) -> range:

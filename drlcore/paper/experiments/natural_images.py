@@ -1,17 +1,19 @@
-"""Notebook 11: the paper's CIFAR-10 figures."""
+"""Notebooks 11 and 12: the paper's CIFAR-10 figures."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator
 
 from drlcore.baselines import METHODS
 from drlcore.paper.experiments.base import image_dataset
-from drlcore.paper.experiments.comparison import LAMBDA
+from drlcore.paper.experiments.comparison import LAMBDA, DatasetNames
 from drlcore.paper.experiments.latent_space import SETTINGS
 from drlcore.paper.experiments.noise_dial import Dial
+from drlcore.paper.experiments.over_time import Downstream
 from drlcore.paper.products import Product, bands, code_cloud, latent_grid, metrics, usage
+from drlcore.paper.protocol import Protocol
 from drlcore.training.run import RunParameters
 
 
@@ -76,3 +78,20 @@ class NaturalImages(Dial):
         clouds = [code_cloud(self.on_range(*each)[0]) for each in SETTINGS]
         grids = [latent_grid(self.sampler(*each), self.numbers.nfe_steps) for each in SETTINGS]
         return [*probed, *(usage(run) for run in self.dial()), *clouds, *grids]
+
+
+class NaturalDownstream(Downstream):
+    """Notebook 12: notebook 06 on CIFAR-10, with the paper's three numbers of labels (Fig. 12).
+
+    A number of labels that the probes' training images cannot fill is left out.
+    """
+
+    notebook = "12_cifar10_downstream"
+    writes = (notebook,)
+    needs_images = False
+    n_labels: ClassVar[tuple[int, ...]] = (100, 1000, 10_000)
+    dataset: DatasetNames | None = "cifar10"
+
+    @property
+    def protocol(self) -> Protocol:
+        return super().protocol.updated(n_labels=self.n_labels)
