@@ -387,11 +387,15 @@ def beats(
     return table
 
 
-def simclr(e: int) -> pd.DataFrame:
-    others = (static("mlp_accuracy", 0.6, m) for m in ("ae", "vae", "simclr-gauss"))
-    return join(
-        static("mlp_accuracy", 0.6 + effect(e, 0.1), "simclr"), others, diffusion(0.6 + 0 * LITTLE)
-    )
+def simclr(dataset: str) -> Callable[[int], pd.DataFrame]:
+    about = {"dataset": dataset}
+
+    def table(e: int) -> pd.DataFrame:
+        others = (static("mlp_accuracy", 0.6, m, **about) for m in ("ae", "vae", "simclr-gauss"))
+        best = static("mlp_accuracy", 0.6 + effect(e, 0.1), "simclr", **about)
+        return join(best, others, diffusion(0.6 + 0 * LITTLE, **about))
+
+    return table
 
 
 def peak(e: int) -> pd.DataFrame:
@@ -530,7 +534,7 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "MNIST: ": beats("mnist", SIMCLR_GAUSS),
     "Colored-MNIST: ": beats("colored-mnist", SIMCLR_GAUSS),
     "few labels: ": beats("mnist", ("ae", "vae"), "few_shot_100_accuracy"),
-    "SimCLR with full": simclr,
+    "SimCLR with full": simclr("mnist"),
     "accuracy peaks": peak,
     "the code holds the background": background,
     "codes far apart": information,
@@ -557,6 +561,10 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "CIFAR-10: it is the background": border_or_whole,
     "CIFAR-10, noise dial: class": photograph_class,
     "CIFAR-10, noise dial: low noise": photograph_ends,
+    "CIFAR-10: diffusion codes": beats("cifar10", SIMCLR_GAUSS),
+    "CIFAR-10, 100 labels": beats("cifar10", ("ae", "vae"), "few_shot_100_accuracy"),
+    "CIFAR-10, 1,000 labels": beats("cifar10", ("ae", "vae"), "few_shot_1000_accuracy"),
+    "CIFAR-10: SimCLR": simclr("cifar10"),
 }
 # That two are near, or that something goes both ways, has no opposite.
 WITHOUT_OPPOSITE = ("a code of sigma_max alone", "mixup inside DRL")
