@@ -356,8 +356,15 @@ def test_network_dial_draws_a_line_a_network_and_losses_as_shares_of_the_first_s
             assert y == pytest.approx([1 / (1 + k)] * 3 if panel == 2 else expected)
         assert len(ax.lines) == (3 if panel < 2 else 2)  # the untrained encoder reads, uses nothing
     assert line(axes[0], 2)[1] == pytest.approx([0.3, 0.3])
-    told = [text.get_text() for text in axes[0].get_legend().get_texts()]
+    told = [text.get_text() for text in axes[1].get_legend().get_texts()]
     assert told == ["mlp", "unet", "an untrained encoder"]
+
+
+def test_network_dial_without_labels_has_no_panels_of_classes():
+    table = of_networks()
+    without = table[~table.metric.isin(["knn_accuracy", "kept_class"])]
+    axes = dial.network_dial(without).axes
+    assert [ax.get_visible() for ax in axes] == [False, True, True, True, False, True]
 
 
 def test_below_the_floor_is_a_line_a_size_of_losses_over_the_same_seeds_no_code():

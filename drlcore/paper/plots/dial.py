@@ -132,6 +132,7 @@ def network_dial(table: pd.DataFrame) -> Figure:
     drawn = pd.concat([trained, relative])
     control = table[table.network.isna() & (table.split == "test")]
     for ax, (metric, title) in zip(axes.flat, NETWORK_PANELS.items(), strict=True):
+        ax.set_visible(metric in drawn.metric.values)  # none of classes without labels
         for k, network in enumerate(networks):
             rows = drawn[(drawn.metric == metric) & (drawn.network == network)]
             spread = over_seeds(rows, "sigma_max").reindex(np.unique(trained.sigma_max))
@@ -142,7 +143,7 @@ def network_dial(table: pd.DataFrame) -> Figure:
         ax.set(xscale="log", title=title)
     for ax in axes[1]:
         ax.set_xlabel("σ trained at")
-    axes[0, 0].legend()
+    axes[0, 1].legend()
     return figure
 
 
