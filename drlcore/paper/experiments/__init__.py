@@ -10,6 +10,7 @@ from drlcore.errors import ParameterError
 from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.experiments.closed_form import Floor, ForwardSDE, StartHere
 from drlcore.paper.experiments.latent_space import LatentSpace
+from drlcore.paper.experiments.learning_curves import LearningCurves
 from drlcore.paper.experiments.natural_images import NaturalDownstream, NaturalImages
 from drlcore.paper.experiments.network_dial import NetworkDial
 from drlcore.paper.experiments.noise_dial import NoiseDial
@@ -32,6 +33,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         NetworkDial,
         NaturalImages,
         NaturalDownstream,
+        LearningCurves,
     )
 }
 

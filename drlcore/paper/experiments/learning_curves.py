@@ -1,0 +1,90 @@
+"""Notebook 13: how long a code takes to learn its classes, and what changes it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drlcore.paper.experiments.comparison import Comparison, DatasetNames
+from drlcore.training.run import RunParameters
+
+
+class LearningCurves(Comparison):
+    """Notebook 13: class in codes E(x0) against images seen, of DRL and an autoencoder.
+
+    Two questions. How does the accuracy grow with training: DRL at all levels, at the middle ones,
+    and at a single high one, an autoencoder; an untrained encoder. And, at the preset's length,
+    does the gap come from something that both share: one change at a time, made to both or, where
+    it is the diffusion's, to DRL.
+    """
+
+    notebook = "13_learning_curves"
+    writes = (notebook,)
+    needs_images = False
+    dataset: DatasetNames | None = "cifar10"
+    lengths: ClassVar[tuple[float, ...]] = (0.1, 0.3, 1, 3)  # of the preset's steps
+
+    @property
+    def step_counts(self) -> list[int]:
+        """How many steps models are trained for, ascending."""
+        usual = self.steps or self.numbers_compared.steps
+        return list(dict.fromkeys(max(1, round(share * usual)) for share in self.lengths))
+
+    @property
+    def ways(self) -> dict[str, dict[str, Any]]:
+        """What is trained, by what figures call it, and how it differs from DRL at all levels."""
+        levels = self.noise.grid(21)
+        middle, high = self.noise.interval(levels[8], levels[16]), self.noise.single(levels[15])
+        return {
+            "autoencoder": {"method": "ae"},
+            "DRL, all levels": {},
+            f"DRL, {middle.label}": {"noise": middle},
+            f"DRL, {high.label}": {"noise": high},
+        }
+
+    @property
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """One change at a time from what both share, by what figures call it."""
+        other = "edm" if self.weighting_used == "std2" else "std2"
+        return {
+            "as above": {},
+            "code of 8": {"latent_dim": 8},
+            "code of 128": {"latent_dim": 128},
+            f"λ = {other}": {"weighting": other},
+        }
+
+    def of(self, way: str, **changes: Any) -> list[RunParameters]:
+        """The runs of one of ``ways``, every seed, with some parameters changed."""
+        fixed = {"latent_dim": self.latent_dim or self.numbers_compared.latent_dim}
+        fixed |= {"steps": self.steps or self.numbers_compared.steps}
+        base = RunParameters(
+            **{**self.numbers_compared.training, **fixed, "dataset": self.dataset_names[0]}
+        )
+        how = {"method": "drl", "noise": self.noise, "weighting": self.weighting_used}
+        how |= self.ways[way] | changes
+        if how["method"] == "ae":  # it sees no noise: one run, whatever these are
+            del how["noise"], how["weighting"]
+        return [base.updated(seed=seed, **how) for seed in self.seeds]
+
+    def varied(self, way: str) -> dict[str, list[RunParameters]]:
+        """The runs of one of ``ways`` under each change that concerns it."""
+        concerns = {
+            name: how
+            for name, how in self.changes.items()
+            if way != "autoencoder" or "weighting" not in how
+        }
+        return {name: self.of(way, **how) for name, how in concerns.items()}
+
+    @property
+    def compared(self) -> tuple[str, str]:
+        """Whose gap is asked about: of ``ways``, the autoencoder and DRL at all levels."""
+        autoencoder, drl, *_ = self.ways
+        return autoencoder, drl
+
+    def untrained(self) -> list[RunParameters]:
+        """The encoder as it is drawn, every seed."""
+        return [run.updated(method="random") for run in self.of("autoencoder")]
+
+    def runs(self) -> list[RunParameters]:
+        curves = [r for way in self.ways for n in self.step_counts for r in self.of(way, steps=n)]
+        changed = [r for way in self.compared for rs in self.varied(way).values() for r in rs]
+        return list(dict.fromkeys([*curves, *changed, *self.untrained()]))
