@@ -28,6 +28,7 @@ SUBJECTS = {
     "10_dial_and_network": {"NoiseRange", "VESDE", "ConvEncoder", "Denoiser", "drl_loss"},
     "11_cifar10": {"band_r2", "avg_pool2d"},
     "12_cifar10_downstream": {"SVC", "avg_pool2d"},
+    "13_learning_curves": {"RunParameters", "train", "encode", "KNeighborsClassifier"},
     "09_semi_supervised": {"normalised_affinity", "spread", "pseudo_labels"},
 }  # fmt: skip
 LOADING = ("experiment.compute()", "drlcore.paper.products", "drlcore.training.store")

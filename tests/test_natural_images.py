@@ -9,7 +9,12 @@ import pytest
 from drlcore.data.class_names import CIFAR10
 from drlcore.data.datasets import classes
 from drlcore.errors import DataError
-from drlcore.paper.experiments import NaturalImages
+from drlcore.paper.experiments import (
+    Downstream,
+    LearningCurves,
+    NaturalDownstream,
+    NaturalImages,
+)
 from drlcore.paper.experiments.latent_space import SETTINGS
 
 
@@ -40,6 +45,8 @@ def test_without_the_images_it_is_planned_and_says_what_it_lacks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr("drlcore.data.paths.published", lambda dataset: tmp_path / dataset)
+    for experiment in (NaturalImages(), NaturalDownstream(), LearningCurves()):
+        assert experiment.runs() and experiment.products()
     experiment = NaturalImages()
     assert experiment.dataset_names == experiment.absent == ["cifar10"]
     assert classes("cifar10") == CIFAR10
@@ -47,3 +54,36 @@ def test_without_the_images_it_is_planned_and_says_what_it_lacks(
     monkeypatch.setenv("DRLCORE_OUTPUT", str(tmp_path))
     with pytest.raises(DataError, match="make data DATASET=cifar10"):
         experiment.compute()
+
+
+def test_downstream_is_notebook_06_s_on_other_images_with_more_numbers_of_labels():
+    ours, of_mnist = NaturalDownstream(), Downstream(dataset="mnist")
+    assert [run.updated(dataset="mnist") for run in ours.runs()] == of_mnist.runs()
+    assert ours.protocol.n_labels == (100, 1000, 10_000)
+    assert ours.protocol.updated(n_labels=of_mnist.protocol.n_labels) == of_mnist.protocol
+
+
+def test_learning_curves_change_what_they_say_and_nothing_else():
+    experiment = LearningCurves(n_seeds=2)
+    assert experiment.step_counts == [120, 360, 1200, 3600]
+    autoencoder, drl = experiment.compared
+    base = experiment.of(drl)[0]
+    assert base in NaturalDownstream().runs() and experiment.of(autoencoder)[0].method == "ae"
+    assert [run.seed for run in experiment.of(drl)] == [0, 1]
+    for way, how in experiment.ways.items():
+        if way != autoencoder:
+            assert experiment.of(way, steps=7) == [
+                base.updated(steps=7, seed=seed, **how) for seed in (0, 1)
+            ]
+    assert list(experiment.varied(autoencoder)) == ["as above", "code of 8", "code of 128"]
+    assert experiment.varied(drl)["λ = std2"][0] == base.updated(weighting="std2")
+    assert experiment.varied(drl)["as above"][0] == base
+    assert len(experiment.runs()) == len(set(experiment.runs())) == 2 * (4 * 4 + 2 + 3 + 1)
+
+
+def test_learning_curves_of_a_narrow_range_stay_in_it():
+    experiment = LearningCurves(sigma_min=1.0, sigma_max=2.0)
+    for run in experiment.runs():
+        if run.sees_noise:
+            low, high = run.noise.window
+            assert 1.0 <= low <= high <= 2.0

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.toy import RADII, sample_toy
 from drlcore.paper.plots import dial, latent_space, natural_images, style, theory
+from drlcore.paper.plots import learning_curves as learning
 from drlcore.probes.bands import BANDS
 
 SIGMAS = [0.1, 1.0, 10.0]
@@ -452,6 +453,40 @@ def test_natural_ranges_has_a_dot_for_each_method_and_metric_there_is():
     assert list(untrained) == pytest.approx([0.15, 0.45, 0.05])
 
 
+def learned() -> pd.DataFrame:
+    """Two ways to train, three lengths, two seeds; an untrained encoder knows .1 or .3."""
+    tables = [tidy({"mlp_accuracy": [[0.1, 0.3]] * 3}).assign(images=0, way=None)]
+    for k, way in enumerate(("ae", "drl")):
+        values = {"mlp_accuracy": [[0.2 * (i + 1) + k, 0.2 * (i + 1) + k] for i in range(3)]}
+        rows = tidy(values).assign(way=way)
+        tables.append(rows.assign(images=1000 * rows.sigma_max))
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_learning_curves_have_a_line_a_way_and_the_untrained_level():
+    (ax,) = learning.learning_curves(learned(), ["mlp_accuracy"]).axes
+    assert line(ax, 0)[1] == pytest.approx([0.2, 0.2]) and ax.lines[0].get_linestyle() == "--"
+    for k in (0, 1):
+        values = pytest.approx([0.2 + k, 0.4 + k, 0.6 + k])
+        assert line(ax, k + 1) == ([100.0, 1000.0, 10_000.0], values)
+
+
+def of_changes() -> dict[str, pd.DataFrame]:
+    """Of two ways the second is not asked about the last change."""
+    rows = tidy({"mlp_accuracy": [[0.2, 0.4], [0.5, 0.5], [0.8, 0.6]]})
+    changes = dict(zip(SIGMAS, ("as above", "larger", "other"), strict=True))
+    table = rows.assign(change=rows.sigma_max.map(changes))
+    return {"drl": table, "ae": table[table.change != "other"]}
+
+
+def test_varied_has_a_dot_for_each_change_that_concerns_a_way():
+    (ax,) = learning.varied(of_changes(), "mlp_accuracy").axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["as above", "larger", "other"]
+    drl, ae = (container[0].get_xdata() for container in ax.containers)
+    assert list(drl) == pytest.approx([0.3, 0.5, 0.7])
+    assert list(ae[:2]) == pytest.approx([0.3, 0.5]) and np.isnan(ae[2])
+
+
 CLOUD = {
     "codes": np.random.default_rng(0).normal(size=(20, 2)),
     "labels": (np.arange(20) % 5).astype(np.uint8),
@@ -672,6 +707,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "t_sampler_histograms": lambda: theory.t_sampler_histograms(
         {"a": np.ones(5), "b": np.ones(5)}
     ),
+    "learning_curves": lambda: learning.learning_curves(learned(), ["mlp_accuracy"]),
+    "varied": lambda: learning.varied(of_changes(), "mlp_accuracy"),
     "code_planes": lambda: natural_images.code_planes(
         {"a": ({"images": images(4), "z1": np.arange(2), "z2": np.arange(2)}, CLOUD)},
         "abcde",
@@ -687,7 +724,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 def test_every_figure_function_is_listed():
     returning = {
         name
-        for module in (style, latent_space, dial, natural_images, theory)
+        for module in (style, latent_space, dial, natural_images, learning, theory)
         for name, function in vars(module).items()
         if getattr(function, "__module__", "") == module.__name__
         and getattr(function, "__annotations__", {}).get("return") == "Figure"
