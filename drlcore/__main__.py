@@ -38,9 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
     manifest = steps.add_parser("manifest", help="list the figures of a folder")
     manifest.add_argument("place", help="a preset, or a folder of mine/")
     steps.add_parser("publish", help="commit-ready copies of the last laptop run")
-    data = steps.add_parser("data", help="download a data set; without a name, list them")
+    data = steps.add_parser("data", help="fetch a data set; without a name, list them")
     data.add_argument("dataset", nargs="?", choices=DATASETS)
-    data.add_argument("--from", dest="have", type=Path, help="what you have of it, in any form")
+    data.add_argument(
+        "--from",
+        dest="have",
+        type=Path,
+        help="take it from this folder or archive; nothing is downloaded",
+    )
     images = steps.add_parser("images", help="convert a folder of pictures to an .npz, once")
     images.add_argument(
         "folder", type=Path, help="pictures, in sub-folders by class if there are any"
@@ -92,6 +97,7 @@ def _data(name: str | None, have: Path | None) -> None:
 
 def _import(name: str, path: Path) -> None:
     """Keep a data set of which the user has the files or, in any form, the images."""
+    path = path.expanduser()  # which the shell does not do within FROM="..."
     if name in published.IMAGES:
         arrays = canonical.ordered(forms.read(name, path))
         canonical.verified(name, arrays, path)

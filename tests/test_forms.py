@@ -19,7 +19,7 @@ from drlcore.data.class_names import CIFAR10
 from drlcore.data.datasets import available, identity, load_dataset
 from drlcore.data.published import IMAGES, stored
 from drlcore.data.splits import Dataset, array_checksum, stratified
-from drlcore.errors import DataError
+from drlcore.errors import DataError, ParameterError
 
 REAL = paths.root() / "data" / "cifar10"
 
@@ -315,6 +315,12 @@ def test_what_is_of_the_repository_is_not_taken(
     assert "'mnist' is not taken from elsewhere; allowed: cifar10, " in capsys.readouterr().err
     assert main(["data", "--from", str(tmp_path)]) == 1
     assert "--from" in capsys.readouterr().err
+
+
+def test_an_archive_as_own_images_is_told_the_command(tmp_path: Path) -> None:
+    path = had_as.as_tar(had_as.pictures(ARRAYS), tmp_path / "cifar10-png.tar")
+    with pytest.raises(ParameterError, match="make data DATASET=cifar10 FROM=path"):
+        load_dataset(str(path))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="CIFAR-10 is not here: make data DATASET=cifar10")
