@@ -5,6 +5,7 @@ PRESET ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 SET ?=
 DATASET ?=
+FROM ?=
 IMAGES ?=
 TORCH_INDEX ?=
 REPOSITORY ?=
@@ -32,6 +33,7 @@ help:  ## this list
 	@echo "  PRESET=$(PRESET)    smoke (minutes), laptop, overnight or paper (a GPU)"
 	@echo "  CORES=$(CORES)          jobs at a time"
 	@echo "  DATASET=         for data: cifar10, cifar100, fashion-mnist, ..."
+	@echo "  FROM=            for data: what you have of it, a folder or archive; nothing is downloaded"
 	@echo "  IMAGES=          for dial: a folder of pictures, an .npz or .npy, or a known data set"
 	@echo "  REPOSITORY=      for site: owner/name on GitHub, for its links"
 	@echo "  SET=\"$(SET)\"           more settings of the notebooks: SET=\"n_levels=4 steps=50\""
@@ -51,8 +53,8 @@ $(STAMP): pyproject.toml constraints.txt
 reproduce: env  ## train, evaluate and run every notebook; what is there already is kept
 	@$(IN_ENV) OMP_NUM_THREADS=1 python -m drlcore.paper.batch --cores $(CORES) --config preset=$(PRESET) $(SET)
 
-data: env  ## download a data set: make data DATASET=cifar10; without DATASET, list them
-	@$(IN_ENV) python -m drlcore data $(DATASET)
+data: env  ## fetch a data set, or take it FROM=path: make data DATASET=cifar10; without DATASET, list them
+	@$(IN_ENV) python -m drlcore data $(DATASET) $(if $(FROM),--from "$(FROM)")
 
 dial: env  ## the noise dial of your images: make dial IMAGES=photos/
 	@$(IN_ENV) python -m drlcore dial "$(IMAGES)" --preset $(PRESET)

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import numpy as np
 
-from drlcore.data import canonical, forms, picture_folder, published
+from drlcore.data import canonical, forms, paths, picture_folder, published
 from drlcore.data.datasets import DATASETS, available
 from drlcore.data.download import download
 from drlcore.errors import ArtefactError, DataError, ParameterError, TrainingError
@@ -37,9 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
     manifest = steps.add_parser("manifest", help="list the figures of a folder")
     manifest.add_argument("place", help="a preset, or a folder of mine/")
     steps.add_parser("publish", help="commit-ready copies of the last laptop run")
-    data = steps.add_parser("data", help="download a data set; without a name, list them")
+    data = steps.add_parser("data", help="fetch a data set; without a name, list them")
     data.add_argument("dataset", nargs="?", choices=DATASETS)
-    data.add_argument("--from", dest="have", type=Path, help="what you have of it, in any form")
+    data.add_argument(
+        "--from",
+        dest="have",
+        type=Path,
+        help="take it from this folder or archive; nothing is downloaded",
+    )
     images = steps.add_parser("images", help="convert a folder of pictures to an .npz, once")
     images.add_argument(
         "folder", type=Path, help="pictures, in sub-folders by class if there are any"
@@ -79,7 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _data(name: str | None, have: Path | None) -> None:
-    if name is not None and have is not None:
+    if have is not None:
+        if name is None:
+            raise ParameterError("--from says where a data set is taken from; say which one")
         _import(name, have)
     elif name is not None:
         download(name)
@@ -88,14 +96,19 @@ def _data(name: str | None, have: Path | None) -> None:
 
 
 def _import(name: str, path: Path) -> None:
-    """Store the images of a data set, read from what the user has, once they are the right ones."""
-    if name not in published.CONTENT:
-        known = ", ".join(published.CONTENT)
-        raise ParameterError(f"--from: {name!r} is not taken from other forms; allowed: {known}")
-    arrays = canonical.ordered(forms.read(path))
-    canonical.verified(name, arrays, path)
-    named = dict(zip(canonical.KEYS, arrays, strict=True))
-    write_atomically(published.stored(name), partial(_save, arrays=named, how=np.savez))
+    """Keep a data set of which the user has the files or, in any form, the images."""
+    path = path.expanduser()  # which the shell does not do within FROM="..."
+    if name in published.IMAGES:
+        arrays = canonical.ordered(forms.read(name, path))
+        canonical.verified(name, arrays, path)
+        named = dict(zip(canonical.KEYS, arrays, strict=True))
+        write_atomically(published.stored(name), partial(_save, arrays=named, how=np.savez))
+    elif name in published.PUBLISHED:
+        for file in published.verified(name, path if path.is_dir() else path.parent):
+            write_atomically(paths.published(name) / file.name, partial(copyfile, file))
+    else:
+        known = ", ".join(published.PUBLISHED)
+        raise ParameterError(f"{name!r} is not taken from elsewhere; allowed: {known}")
 
 
 def _dial(asked: argparse.Namespace) -> None:

@@ -61,21 +61,26 @@ def verified(name: str, arrays: Arrays, where: Path) -> str:
     Raises:
         DataError: it is another; the message says what was found.
     """
-    found, expected = array_checksum(*arrays), published.CONTENT.get(name)
+    found, expected = array_checksum(*arrays), published.IMAGES.get(name)
     if expected not in (None, found):
-        _, y_train, _, y_test = arrays
-        sizes, classes = (
-            [f(y) for y in (y_train, y_test)] for f in (len, lambda y: len(np.unique(y)))
-        )
+        train, test = (f"{len(y):,} of {len(np.unique(y))} classes" for y in arrays[1::2])
         raise DataError(
-            f"{where}: not the images of {name}: {sizes[0]:,} of {classes[0]} classes for training "
-            f"and {sizes[1]:,} of {classes[1]} for test, whose content has the checksum {found}; "
-            f"expected {expected}"
+            f"{where}: not the images of {name}: {train} for training and {test} for test, whose "
+            f"content has the checksum {found}; expected {expected}"
         )
     return found
 
 
-def stored(name: str) -> Arrays:
-    """What was imported of the data set ``name``, see ``published.stored``."""
-    arrays = read_npz(published.stored(name), KEYS, _LARGEST)
-    return arrays[0], arrays[1], arrays[2], arrays[3]
+def stored(name: str) -> tuple[Arrays, str]:
+    """What was imported of the data set ``name``, see ``published.stored``, and its checksum.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path = published.stored(name)
+    try:
+        x_train, y_train, x_test, y_test = read_npz(path, KEYS, _LARGEST)
+        arrays = x_train, y_train, x_test, y_test
+        return arrays, verified(name, arrays, path)
+    except DataError as error:
+        raise DataError(f"{error}; delete it, then 'make data DATASET={name}' as before") from None

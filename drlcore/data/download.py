@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pooch
 
 from drlcore.data import paths
-from drlcore.data.published import PUBLISHED, PublishedFile, require
+from drlcore.data.published import PUBLISHED, PublishedFile, imported, require
 from drlcore.errors import DataError
 
 _CHUNK = 1 << 16
@@ -24,9 +25,20 @@ def download(name: str) -> None:
         DataError: the address cannot be reached, sends something else, or stops sending; what has
             arrived is kept for the next call. Or the data set has to be fetched by hand.
     """
-    for file in PUBLISHED.get(name, ()):
-        fetch(file, paths.published(name), f"make data DATASET={name}")
+    for file in () if imported(name) else PUBLISHED.get(name, ()):
+        if not _is_right(file, paths.published(name)):
+            fetch(file, paths.published(name), f"make data DATASET={name}")
     require(name)
+
+
+def _is_right(file: PublishedFile, folder: Path) -> bool:
+    """Whether it is there, in whatever form."""
+    path = file.find(folder)
+    with suppress(DataError):
+        if path is not None:
+            file.check(path)
+            return True
+    return False
 
 
 def fetch(file: PublishedFile, folder: Path, command: str, *, progress: bool = True) -> Path:

@@ -1,11 +1,7 @@
-"""Published image formats: CIFAR's binary records in a tar, and one folder of images a class."""
+"""Images of one size, in one folder for each class."""
 
 from __future__ import annotations
 
-import math
-import re
-import tarfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,59 +12,8 @@ from PIL import Image
 from drlcore.errors import DataError
 
 Array = NDArray[Any]
-CIFAR_SHAPE = (3, 32, 32)
 # Pillow's for broken PNGs is a SyntaxError, for a header that asks for too much one of its own.
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-_RECORDS = re.compile(r"(?:^|/)(?:(train|data_batch_\d+)|(?:test|test_batch))\.bin$")
-
-
-def read_cifar(path: Path, label_bytes: int) -> tuple[Array, Array, Array, Array]:
-    """The images of a CIFAR binary archive; nothing is unpacked on disk.
-
-    A record is ``label_bytes`` labels and an image's 3,072 bytes: channel, row, column.
-    Training records are those of ``data_batch_1.bin``, ``..._2.bin`` and so on (CIFAR-10) or
-    ``train.bin`` (CIFAR-100); test records those of ``test_batch.bin`` or ``test.bin``.
-
-    Args:
-        path: the ``.tar.gz``.
-        label_bytes: 1 for CIFAR-10; 2 for CIFAR-100, whose labels are the coarse class, which is
-            left out, and the class.
-
-    Returns:
-        x_train uint8 (N, 3, 32, 32), y_train uint8 (N,), x_test, y_test.
-
-    Raises:
-        DataError: no such file, not a whole archive, lacking records, or broken ones.
-    """
-    training: dict[str, bytes] = {}
-    test: dict[str, bytes] = {}
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                found = _RECORDS.search(member.name)
-                content = archive.extractfile(member) if found and member.isfile() else None
-                if found and content:
-                    (training if found[1] else test)[member.name] = content.read()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise DataError(f"{path}: not a whole tar.gz archive ({error})") from None
-    for part, files in (("training", training), ("test", test)):
-        if not files:
-            raise DataError(f"{path}: not a CIFAR binary archive: no {part} records in it")
-    return *_records(path, training, label_bytes), *_records(path, test, label_bytes)
-
-
-def _records(path: Path, files: dict[str, bytes], label_bytes: int) -> tuple[Array, Array]:
-    size = label_bytes + math.prod(CIFAR_SHAPE)
-    for name, content in files.items():
-        if not content or len(content) % size:
-            raise DataError(
-                f"{path}: {name} has {len(content)} bytes, not a multiple of a record's {size}"
-            )
-    whole = b"".join(files[name] for name in sorted(files))
-    records = np.frombuffer(whole, np.uint8).reshape(-1, size)
-    return records[:, label_bytes:].reshape(-1, *CIFAR_SHAPE), records[:, label_bytes - 1]
 
 
 def read_image_folder(folder: Path, size: int) -> tuple[Array, Array, list[str]]:

@@ -45,7 +45,7 @@ def read_npz(
     """
     label = label or str(path)
     with (
-        _one_line(label, ".npz of plain arrays"),
+        one_line(label, ".npz of plain arrays"),
         path.open("rb") as file,
         zipfile.ZipFile(file) as archive,
     ):
@@ -79,7 +79,7 @@ def read_npz(
 def read_npy(path: Path, largest: int, label: str | None = None) -> NDArray[Any]:
     """The array of an ``.npy``; arguments and errors as for ``read_npz``."""
     label = label or str(path)
-    with _one_line(label, ".npy of a plain array"), path.open("rb") as file:
+    with one_line(label, ".npy of a plain array"), path.open("rb") as file:
         total = _numbers(file, path.stat().st_size, f"{label}: ", "the array")
         _require_fewer(total, largest, f"{label}: ", "the array")
         file.seek(0)
@@ -87,7 +87,8 @@ def read_npy(path: Path, largest: int, label: str | None = None) -> NDArray[Any]
 
 
 @contextmanager
-def _one_line(label: str, what: str) -> Iterator[None]:
+def one_line(label: str, what: str) -> Iterator[None]:
+    """Whatever reading ``label`` raises as a DataError that says it is no readable ``what``."""
     try:
         yield
     except DataError:

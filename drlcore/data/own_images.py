@@ -23,6 +23,7 @@ from drlcore.data.splits import Dataset, from_arrays
 from drlcore.errors import DataError, ParameterError
 
 FILES = (".npz", ".npy")
+_PACKED = (".tar", ".gz", ".tgz", ".zip", ".parquet")
 # Probes ask for the 20 nearest training codes, and t-SNE's perplexity of 20 needs more than 20.
 NEIGHBOURS = 20
 # The smoke preset fits probes on 500 images: with more classes some would be in none of them.
@@ -82,8 +83,10 @@ def _require_images(name: str, path: Path, mode: int) -> None:
         what = f"a {path.suffix} file" if path.suffix else "a file without an ending"
     else:
         return
+    known = "; if it is CIFAR-10: 'make data DATASET=cifar10 FROM=path', then dataset = 'cifar10'"
     raise ParameterError(
         f"{name!r} is {what}; own images come as an .npz or .npy file, or a folder of pictures"
+        f"{known if path.suffix in _PACKED else ''}"
     )
 
 

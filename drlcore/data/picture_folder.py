@@ -117,7 +117,7 @@ def list_pictures(path: Path) -> Listing:
     for part, folders in parts.items():
         files[part], classes[part] = [], []
         for folder in folders:
-            found = sorted(_walk(path / folder), key=str)
+            found = sorted(walk(path / folder), key=str)
             pictures = [file for file in found if file.suffix.lower() in ENDINGS]
             ignored += len(found) - len(pictures)
             beside = [len(file.parts) == 1 for file in pictures]
@@ -151,7 +151,7 @@ def list_pictures(path: Path) -> Listing:
 def stamp(path: Path) -> str:
     """What changes when a file of the folder does: of names, times and sizes of all of them."""
     digest = hashlib.sha256()
-    for file in sorted(_walk(path), key=str):
+    for file in sorted(walk(path), key=str):
         found = (path / file).stat()
         digest.update(f"{file}\0{found.st_mtime_ns}\0{found.st_size}\0".encode(errors="replace"))
     return digest.hexdigest()
@@ -183,7 +183,7 @@ def _parts(path: Path, label: str) -> dict[str, list[Path]]:
     return found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk(folder: Path) -> Iterator[Path]:
     """Every file below, without those that are hidden or in hidden folders; links are followed."""
 
     def refuse(error: OSError) -> None:

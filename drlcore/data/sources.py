@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drlcore.data import canonical, paths, published
+from drlcore.data import canonical, forms, paths, published
 from drlcore.data.class_names import CLASS_NAMES
 from drlcore.data.factors import FIGURES, SCENES, image_factors
 from drlcore.data.idx import read_idx
-from drlcore.data.image_files import read_cifar, read_image_folder
+from drlcore.data.image_files import read_image_folder
 from drlcore.data.splits import (
     Array,
     Dataset,
@@ -127,15 +127,12 @@ def _published(name: str, folder: Path) -> Dataset:
 
 def _cifar(name: str) -> Dataset:
     """In canonical order, from what was imported or else from the published archive."""
-    where = published.stored(name)
-    if name in published.CONTENT and where.is_file():
-        arrays = canonical.stored(name)
+    if published.imported(name):
+        arrays, checksum = canonical.stored(name)
     else:
-        where = published.verified(name)[0]
-        x_train, y_train, x_test, y_test = read_cifar(where, 1 if name == "cifar10" else 2)
-        x_train, x_test = (np.moveaxis(x, 1, 3) for x in (x_train, x_test))
-        arrays = canonical.ordered((x_train, y_train, x_test, y_test))
-    checksum = canonical.verified(name, arrays, where)
+        archive = published.verified(name)[0]
+        arrays = canonical.ordered(forms.read(name, archive))
+        checksum = canonical.verified(name, arrays, archive)
     x_train, y_train, x_test, y_test = arrays
     # Contiguous: how tensors lie in memory decides how sums over them are rounded.
     x_train, x_test = (np.ascontiguousarray(np.moveaxis(x, 3, 1)) for x in (x_train, x_test))
