@@ -20,6 +20,7 @@ from drlcore.noise_range import NoiseRange
 from drlcore.oracle.toy import RADII, sample_toy
 from drlcore.paper.plots import dial, latent_space, natural_images, style, theory
 from drlcore.paper.plots import learning_curves as learning
+from drlcore.paper.plots import network_dial as networks
 from drlcore.probes.bands import BANDS
 
 SIGMAS = [0.1, 1.0, 10.0]
@@ -348,7 +349,7 @@ def of_networks() -> pd.DataFrame:
 
 
 def test_network_dial_draws_a_line_a_network_and_losses_as_shares_of_the_first_s():
-    axes = dial.network_dial(of_networks()).axes
+    axes = networks.network_dial(of_networks()).axes
     for panel, ax in enumerate(axes):
         for k in range(2):
             x, y = line(ax, k)
@@ -364,7 +365,7 @@ def test_network_dial_draws_a_line_a_network_and_losses_as_shares_of_the_first_s
 def test_network_dial_without_labels_has_no_panels_of_classes():
     table = of_networks()
     without = table[~table.metric.isin(["knn_accuracy", "kept_class"])]
-    axes = dial.network_dial(without).axes
+    axes = networks.network_dial(without).axes
     assert [ax.get_visible() for ax in axes] == [False, True, True, True, False, True]
 
 
@@ -687,7 +688,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "same_code_sheets": lambda: latent_space.same_code_sheets(
         {2: {"source": images(1)[0], "images": images(25), "diversity": np.ones(2)}}
     ),
-    "network_dial": lambda: dial.network_dial(of_networks()),
+    "network_dial": lambda: networks.network_dial(of_networks()),
     "dial_nearest": lambda: dial.dial_nearest({1.0: np.stack([images(3)] * 2)}, images(2)),
     "own_dial": lambda: dial.own_dial(of_any_images(classes=True)),
     "below_the_floor": lambda: latent_space.below_the_floor(
@@ -724,7 +725,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 def test_every_figure_function_is_listed():
     returning = {
         name
-        for module in (style, latent_space, dial, natural_images, learning, theory)
+        for module in (style, latent_space, dial, natural_images, learning, networks, theory)
         for name, function in vars(module).items()
         if getattr(function, "__module__", "") == module.__name__
         and getattr(function, "__annotations__", {}).get("return") == "Figure"

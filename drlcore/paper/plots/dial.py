@@ -103,50 +103,6 @@ def dial_factors(single: pd.DataFrame) -> Figure:
     return figure
 
 
-NETWORK_PANELS = {
-    "knn_accuracy": "class accuracy, read",
-    "ink_r2": "ink R², read",
-    "relative_loss": "loss / the first network's",
-    "worth": "worth of the code",
-    "kept_class": "share of it kept by the class",
-    "kept_ink": "share of it kept by the ink",
-}
-
-
-def network_dial(table: pd.DataFrame) -> Figure:
-    """What is read and what is paid for by level, a line for each score network.
-
-    Above: class and ink read from the code, test images, dashed an untrained encoder; the loss
-    with the own code over that of the first network, same seed. Below: worth of the code and what
-    of it class and ink keep. Bands are one standard deviation over seeds.
-
-    Args:
-        table: tidy test probes and usage of single levels with a column ``network``, nan for the
-            untrained encoder.
-    """
-    figure, axes = plt.subplots(2, 3, figsize=(9.6, 5.4), sharex=True)
-    trained = table[table.network.notna() & ((table.split == "test") | table.at_sigma.notna())]
-    networks = list(dict.fromkeys(trained.network))
-    loss = trained[trained.metric == "loss_own"].set_index(["network", "sigma_max", "seed"]).value
-    relative = (loss / loss.loc[networks[0]]).reset_index().assign(metric="relative_loss")
-    drawn = pd.concat([trained, relative])
-    control = table[table.network.isna() & (table.split == "test")]
-    for ax, (metric, title) in zip(axes.flat, NETWORK_PANELS.items(), strict=True):
-        ax.set_visible(metric in drawn.metric.values)  # none of classes without labels
-        for k, network in enumerate(networks):
-            rows = drawn[(drawn.metric == metric) & (drawn.network == network)]
-            spread = over_seeds(rows, "sigma_max").reindex(np.unique(trained.sigma_max))
-            line_with_band(ax, spread, f"C{k}", label=network)
-        if (of_metric := control[control.metric == metric]).size:
-            label = "an untrained encoder"
-            ax.axhline(of_metric.value.mean(), color="0.5", ls="--", lw=1, label=label)
-        ax.set(xscale="log", title=title)
-    for ax in axes[1]:
-        ax.set_xlabel("σ trained at")
-    axes[0, 1].legend()
-    return figure
-
-
 def _there(colours: Mapping[str, str], table: pd.DataFrame) -> dict[str, str]:
     """Those of ``colours`` whose metric the table has: none of classes without labels."""
     return {metric: colour for metric, colour in colours.items() if metric in table.metric.values}
