@@ -75,7 +75,9 @@ class Experiment(Parameters):
     """Base: what every notebook can set.
 
     ``notebook`` names it; ``writes`` and ``reads`` name the result tables it makes and takes;
-    ``described`` says whether it has text about what is to be seen, written for the defaults.
+    ``described`` says whether it has text about what is to be seen, written for the defaults;
+    ``needs_images`` whether it stops at once where they are absent, or asks for them only when it
+    has to train or compute.
 
     Attributes:
         preset: ``smoke`` (seconds), ``laptop`` (minutes), ``overnight`` or ``paper`` (a GPU).
@@ -85,6 +87,7 @@ class Experiment(Parameters):
     writes: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
     described: ClassVar[bool] = True
+    needs_images: ClassVar[bool] = True
     preset: PresetName = "laptop"
 
     @classmethod

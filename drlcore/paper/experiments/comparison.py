@@ -95,7 +95,6 @@ class Comparison(Experiment):
     """
 
     shows_one: ClassVar[bool] = True
-    needs_images: ClassVar[bool] = True  # or asks for them only to train or compute
     dataset: DatasetNames | None = None
     sigma_min: Sigma = 0.01
     sigma_max: Sigma = 50.0

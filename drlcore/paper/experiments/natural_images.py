@@ -30,6 +30,7 @@ class NaturalImages(Dial):
 
     notebook = "11_cifar10"
     writes = (notebook,)
+    needs_images = False
     dataset: Annotated[str, AfterValidator(image_dataset)] = "cifar10"
 
     @property

@@ -64,14 +64,11 @@ def natural_dial(table: pd.DataFrame) -> Figure:
     single = table[table.t_sampler == "single"]
     probed = table[table.split == "test"]
     for colour, (metric, label) in zip(("C0", "C4"), CLASS_LABELS.items(), strict=True):
-        rows = probed[probed.metric == metric]
-        line_with_band(
-            axes[0, 0], over_seeds(rows[rows.t_sampler == "single"], "sigma_max"), colour,
-            label=label,
-        )  # fmt: skip
+        _line(axes[0, 0], probed[probed.t_sampler == "single"], metric, colour, label)
         for method, style in {"random": "--", "ae": ":"}.items():
-            level = rows.value[rows.method == method].mean()
-            axes[0, 0].axhline(level, color=colour, ls=style, lw=1)
+            level = probed.value[(probed.metric == metric) & (probed.method == method)]
+            if len(level):
+                axes[0, 0].axhline(level.mean(), color=colour, ls=style, lw=1)
     axes[0, 0].set_title("class (dashed untrained, dotted autoencoder)")
     for factor, colour in SCENE_COLOURS.items():
         name = factor.replace("_", " ")
@@ -86,7 +83,8 @@ def natural_dial(table: pd.DataFrame) -> Figure:
     axes[1, 1].set_ylim(-0.1, 1.05)
     for ax in axes.flat:
         ax.set_xscale("log")
-        ax.legend(fontsize=7)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(fontsize=7)
     for ax in axes[1]:
         ax.set_xlabel("σ trained at (noise added to pixels in [-1, 1])")
     return figure
