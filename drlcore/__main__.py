@@ -126,7 +126,7 @@ def _dial(asked: argparse.Namespace) -> None:
 def _images(folder: Path, file: Path, size: int | None, skip: bool) -> None:
     if file.suffix.lower() != ".npz":
         raise ParameterError(f"{str(file)!r} does not end in .npz; allowed: the file to write")
-    arrays, notes = picture_folder.read_arrays(folder, size, skip)
+    arrays, notes = picture_folder.read_arrays(folder, size, skip, kept=False)
     write_atomically(file.absolute(), partial(_save, arrays=arrays))
     print(*notes, sep="\n")
     shapes = [f"{key} {array.shape}" for key, array in arrays.items()]

@@ -42,7 +42,7 @@ def load_dataset(name: str) -> Dataset:
 
     ``fashion-mnist``: 54,000 / 6,000 / 10,000 images of shape (1, 28, 28).
     ``cifar10``, ``cifar100``: 45,000 / 5,000 / 10,000 images of shape (3, 32, 32).
-    ``mini-imagenet``: 45,000 / 5,000 / 10,000 images of shape (3, 84, 84), 100 classes; 5 GB.
+    ``mini-imagenet``: 45,000 / 5,000 / 10,000 images of shape (3, 84, 84), 100 classes; 2 GB.
 
     A path of a ``.npz`` or ``.npy``, or of a folder of pictures: the user's own images, see
     ``own_images`` and ``picture_folder``; read again when they change. ``notes`` say how.

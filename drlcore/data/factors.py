@@ -5,6 +5,7 @@ The figure is bright on a black ground, and all beyond the border counts as blac
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from drlcore.data.accept import Array
 from drlcore.errors import ParameterError
 
 FACTORS = ("ink", "thickness", "slant", "width", "height", "x_position", "y_position")
-_CHUNK = 2048
+_CHUNK, _NUMBERS = 2048, 2**23  # images measured together, and numbers of them
 _FLAT = 1e-9  # px^2; a variance below this is rounding error
 
 
@@ -149,7 +150,8 @@ class _ImageFactors(Mapping[str, Array]):
     @cached_property
     def _measured(self) -> dict[str, Array]:
         parts = []
-        for x in self._x.split(_CHUNK):  # a copy of all images would take gigabytes
+        some = max(1, min(_CHUNK, _NUMBERS // max(1, math.prod(self._x.shape[1:]))))
+        for x in self._x.split(some):  # a copy of all images would take gigabytes
             intensities = x.float().div(255) if x.dtype == torch.uint8 else (x + 1) / 2
             parts.append(self._measure.of(intensities.numpy()))
         return {

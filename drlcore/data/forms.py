@@ -86,7 +86,7 @@ def _archives(path: Path) -> list[Path]:
     """Those in a folder."""
     if not path.is_dir():
         return []
-    return sorted(path / each for each in walk(path) if each.name.lower().endswith(_ARCHIVES))
+    return sorted(path / each for each in walk(path) if each.lower().endswith(_ARCHIVES))
 
 
 Contents = dict[str, Callable[[], bytes]]
@@ -96,7 +96,7 @@ Contents = dict[str, Callable[[], bytes]]
 def _files(path: Path) -> Iterator[Contents]:
     """The files of a folder or archive by their path in it; each is read when called."""
     if path.is_dir():
-        yield {each.as_posix(): (path / each).read_bytes for each in sorted(walk(path))}
+        yield {Path(each).as_posix(): (path / each).read_bytes for each in sorted(walk(path))}
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as zipped:
             sizes = {member.filename: member.file_size for member in zipped.infolist()}

@@ -16,10 +16,10 @@ from PIL import Image
 from drlcore.data.accept import Channels
 from drlcore.data.array_names import arranged
 from drlcore.data.datasets import DATASETS, load_dataset
-from drlcore.data.own_images import LARGEST, arrays_in, find, of_arrays, require_usable
+from drlcore.data.own_images import arrays_in, find, of_arrays, require_usable
 from drlcore.data.paths import printable
+from drlcore.data.picture_cache import read_once
 from drlcore.data.picture_folder import read_arrays
-from drlcore.data.pictures import read_pictures
 from drlcore.data.splits import Dataset, from_arrays
 from drlcore.errors import DataError
 
@@ -187,7 +187,7 @@ class _Reader:
         if not all(isinstance(each, str | os.PathLike | Image.Image) for each in listed):
             raise self._refused(images)
         pictures = [each if isinstance(each, Image.Image) else Path(each) for each in listed]
-        found = read_pictures(pictures, self.image_size, self.skip, self.name, LARGEST)
+        found = read_once(pictures, self.image_size, self.skip, self.name)
         if labels is None:
             return found.x, None, found.notes
         y = _plain(labels)

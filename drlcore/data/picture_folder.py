@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from drlcore.data import paths
+from drlcore.data.picture_cache import LARGEST, read_once
 from drlcore.data.pictures import ENDINGS, read_pictures
 from drlcore.data.splits import Array, Dataset, from_arrays
 from drlcore.errors import DataError
@@ -20,7 +21,6 @@ _PARTS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "validation", "valid": "validation", "validation": "validation",
 }  # fmt: skip
-LARGEST = 2**29  # numbers, of files and folders alike
 _FILES = 10**6  # more are no data set that fits, but a whole disk
 
 
@@ -83,23 +83,34 @@ def read(
 
 
 def read_arrays(
-    path: Path, image_size: int | None = None, skip_unreadable: bool = False
+    path: Path,
+    image_size: int | None = None,
+    skip_unreadable: bool = False,
+    *,
+    kept: bool = True,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The same as the arrays that ``from_arrays`` takes, by name, and the notes so far."""
+    """The same as the arrays that ``from_arrays`` takes, by name, and the notes so far.
+
+    Args:
+        path, image_size, skip_unreadable: see ``read``.
+        kept: whether many are kept decoded, and mapped, see ``picture_cache``.
+    """
     label = paths.printable(str(path))
     found = list_pictures(path)
-    every = [file for files in found.files.values() for file in files]
-    pictures = read_pictures(
-        [path / file for file in every], image_size, skip_unreadable, label, LARGEST
-    )
+    every = [path / file for files in found.files.values() for file in files]
+    if kept:
+        pictures = read_once(every, image_size, skip_unreadable, label)
+    else:
+        pictures = read_pictures(every, image_size, skip_unreadable, label, LARGEST)
     classes = [c for part in (found.classes or {}).values() for c in part]
-    parts = np.repeat([*found.files], [len(files) for files in found.files.values()])[pictures.read]
+    # The pictures of a part follow each other, so they are a view, even of a mapped file.
+    ends = np.cumsum([0, *(len(files) for files in found.files.values())])
+    starts = np.searchsorted(pictures.read, ends)
     arrays: dict[str, Array] = {}
-    for part in found.files:
-        of_part = parts == part
-        arrays[f"x_{part}"] = pictures.x[of_part]
+    for part, start, end in zip(found.files, starts, starts[1:], strict=False):
+        arrays[f"x_{part}"] = pictures.x[start:end]
         if classes:
-            arrays[f"y_{part}"] = np.array(classes)[pictures.read][of_part]
+            arrays[f"y_{part}"] = np.array(classes)[pictures.read[start:end]]
     return arrays, (*found.notes, *pictures.notes)
 
 
@@ -117,8 +128,8 @@ def list_pictures(path: Path) -> Listing:
     for part, folders in parts.items():
         files[part], classes[part] = [], []
         for folder in folders:
-            found = sorted(walk(path / folder), key=str)
-            pictures = [file for file in found if file.suffix.lower() in ENDINGS]
+            found = sorted(walk(path / folder))
+            pictures = [Path(file) for file in found if file.lower().endswith(ENDINGS)]
             ignored += len(found) - len(pictures)
             beside = [len(file.parts) == 1 for file in pictures]
             if any(beside) and not all(beside):
@@ -151,8 +162,8 @@ def list_pictures(path: Path) -> Listing:
 def stamp(path: Path) -> str:
     """What changes when a file of the folder does: of names, times and sizes of all of them."""
     digest = hashlib.sha256()
-    for file in sorted(walk(path), key=str):
-        found = (path / file).stat()
+    for file in sorted(walk(path)):
+        found = os.stat(os.path.join(path, file))
         digest.update(f"{file}\0{found.st_mtime_ns}\0{found.st_size}\0".encode(errors="replace"))
     return digest.hexdigest()
 
@@ -183,8 +194,11 @@ def _parts(path: Path, label: str) -> dict[str, list[Path]]:
     return found
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Every file below, without those that are hidden or in hidden folders; links are followed."""
+def walk(folder: Path) -> Iterator[str]:
+    """Every file below, without those that are hidden or in hidden folders; links are followed.
+
+    Paths below ``folder``, as text: of a hundred thousand files it is looked at often.
+    """
 
     def refuse(error: OSError) -> None:
         where = paths.printable(str(error.filename))
@@ -204,4 +218,6 @@ def walk(folder: Path) -> Iterator[Path]:
                 f"{paths.printable(str(folder))}: more than {_FILES:,} files; allowed: a folder of "
                 "pictures"
             )
-        yield from ((Path(where) / f).relative_to(folder) for f in files if not f.startswith("."))
+        below = os.path.relpath(where, folder)
+        inside = "" if below == os.curdir else os.path.join(below, "")
+        yield from (inside + file for file in files if not file.startswith("."))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,11 @@ _UNREADABLE = (
     OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, KeyError, OverflowError,
     MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
+# Pillow unpacks and resizes side by side, all else takes turns. A thread is given _TASK pictures at
+# a time; of a block all are decoded before the next one is begun.
+_THREADS, _TASK, _BLOCK = 8, 20, 1000
+Shape = tuple[int, int, int, int]
+Found = TypeVar("Found")
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that lie on their side
 
 
@@ -51,17 +58,27 @@ class _Header:
     marks: tuple[str, ...]
 
 
+def in_memory(blocks: Iterator[NDArray[np.uint8]], shape: Shape) -> NDArray[np.uint8]:
+    """The blocks in one array; ``shape`` is theirs together, or has more rows."""
+    x, n = np.empty(shape, np.uint8), 0
+    for block in blocks:
+        x[n : n + len(block)] = block
+        n += len(block)
+    return x[:n]
+
+
 def read_pictures(
     given: Sequence[Path | Image.Image],
     image_size: int | None = None,
     skip_unreadable: bool = False,
     label: str = "pictures",
     largest: int | None = None,
+    keep: Callable[[Iterator[NDArray[np.uint8]], Shape], NDArray[np.uint8]] = in_memory,
 ) -> Pictures:
     """All of them in one array: upright, 8 bits, grey or RGB, on white where they are transparent.
 
     Pictures of one size up to 64 x 64 stay as they are. Others are resized, the shorter side to
-    ``image_size``, and the middle is cut out.
+    ``image_size``, and the middle is cut out. Files are decoded on all cores.
 
     Args:
         given: files, or pictures in memory.
@@ -70,6 +87,7 @@ def read_pictures(
         skip_unreadable: leave out what cannot be read, with a note.
         label: what messages call them.
         largest: how many numbers they may be together; None for any.
+        keep: makes ``x`` of blocks of them, in order, and the shape they have if all can be read.
 
     Raises:
         DataError: one that cannot be read, or none that can, or too many.
@@ -84,13 +102,10 @@ def read_pictures(
     """
     if image_size is not None and not 2 <= image_size <= LARGEST_SIDE:
         raise ParameterError(f"image_size = {image_size}; allowed: 2 to {LARGEST_SIDE}")
-    headers: dict[int, _Header] = {}
-    unread: dict[int, str] = {}
-    for place, picture in enumerate(given):
-        with _unreadable_said(place, picture, unread, skip_unreadable), _opened(picture) as image:
-            headers[place] = _header(image)
+    reading = _Reading(given, skip_unreadable)
+    headers = dict(each for found in reading.each(_header, range(len(given))) for each in found)
     if not headers:
-        raise DataError(f"{label}: no readable pictures{_first(unread)}")
+        raise DataError(f"{label}: no readable pictures{_first(reading.unread)}")
     sizes = {header.size for header in headers.values()}
     width, height = _target(sizes, image_size)
     resized = sizes != {(width, height)}
@@ -101,33 +116,94 @@ def read_pictures(
             f"{label}: {len(headers):,} pictures of {width} x {height} are {total:,} numbers; "
             f"allowed: {largest:,}; choose a smaller image_size"
         )
-    x = np.empty(shape, np.uint8)
+
+    def pixels(image: Image.Image) -> NDArray[np.uint8]:
+        plain = _plain(image).convert("L" if grey else "RGB")
+        if resized:
+            plain = ImageOps.fit(plain, (width, height), method=Image.Resampling.LANCZOS)
+        values = np.asarray(plain)
+        return values[None] if grey else values.transpose(2, 0, 1)
+
     read: list[int] = []
-    for place in headers:
-        picture = given[place]
-        with _unreadable_said(place, picture, unread, skip_unreadable), _opened(picture) as image:
-            plain = _plain(image).convert("L" if grey else "RGB")
-            if resized:
-                how = Image.Resampling.LANCZOS
-                plain = ImageOps.fit(plain, (width, height), method=how)
-            pixels = np.asarray(plain)
-            x[len(read)] = pixels[None] if grey else pixels.transpose(2, 0, 1)
-            read.append(place)
+
+    def blocks() -> Iterator[NDArray[np.uint8]]:
+        for found in reading.each(pixels, [*headers]):
+            if found:
+                read.extend(place for place, _ in found)
+                yield np.stack([values for _, values in found])
+
+    x = keep(blocks(), shape)
     if not read:
-        raise DataError(f"{label}: no readable pictures{_first(unread)}")
+        raise DataError(f"{label}: no readable pictures{_first(reading.unread)}")
     notes = []
     if resized:
         ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))
         low, high = (" x ".join(map(str, size)) for size in (ordered[0], ordered[-1]))
-        found = low if len(sizes) == 1 else f"sizes from {low} to {high}"
-        notes.append(f"{found}: resized and cut to {width} x {height}")
+        said = low if len(sizes) == 1 else f"sizes from {low} to {high}"
+        notes.append(f"{said}: resized and cut to {width} x {height}")
     counts = Counter(mark for place in read for mark in headers[place].marks)
     if not grey and (of_grey := sum(headers[place].grey for place in read)):
         counts["grey: made RGB"] = of_grey
     notes += [f"{n} of {len(read)} {mark}" for mark, n in sorted(counts.items())]
-    if unread:
-        notes.append(f"{len(unread)} unreadable pictures left out{_first(unread)}")
-    return Pictures(x[: len(read)], np.array(read, np.int64), tuple(notes))
+    if reading.unread:
+        notes.append(f"{len(reading.unread)} unreadable pictures left out{_first(reading.unread)}")
+    return Pictures(x, np.array(read, np.int64), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Pictures that are opened one after the other; ``unread`` says by place which cannot be."""
+
+    given: Sequence[Path | Image.Image]
+    skip: bool
+    unread: dict[int, str] = field(default_factory=dict)
+
+    def each(
+        self, work: Callable[[Image.Image], Found], places: Sequence[int]
+    ) -> Iterator[list[tuple[int, Found]]]:
+        """``work`` of the pictures at ``places``, in order, so many at a time.
+
+        Raises:
+            DataError: the first that cannot be read, in one line, unless they are skipped.
+        """
+        # A picture in memory may be there twice, and is no more than one thread's.
+        files = all(isinstance(picture, Path) for picture in self.given)
+        cores = min(_THREADS, os.cpu_count() or 1) if files else 1
+        with warnings.catch_warnings(), ThreadPoolExecutor(cores) as pool:
+            warnings.simplefilter("ignore")  # of odd metadata, which says nothing of the pixels
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            for start in range(0, len(places), _BLOCK):
+                block = places[start : start + _BLOCK]
+                found = []
+                tasks = (block[i : i + _TASK] for i in range(0, len(block), _TASK))
+                for done in pool.map(lambda task: [self._tried(work, at) for at in task], tasks):
+                    for place, result, error in done:
+                        if error is None:
+                            found.append((place, result))
+                        else:
+                            self._say(place, error)
+                yield found
+
+    def _tried(
+        self, work: Callable[[Image.Image], Found], place: int
+    ) -> tuple[int, Any, Exception | None]:
+        """``work`` of a picture, or why Pillow cannot read it."""
+        try:
+            with _opened(self.given[place]) as image:
+                return place, work(image), None
+        except (DataError, *_UNREADABLE) as error:
+            return place, None, error
+
+    def _say(self, place: int, error: Exception) -> None:
+        picture = self.given[place]
+        name = paths.printable(str(picture) if isinstance(picture, Path) else f"picture {place}")
+        what = " ".join(str(error).split())[:200] or type(error).__name__
+        self.unread[place] = f"{name} ({what})"
+        if not self.skip:
+            raise DataError(
+                f"{name}: not a readable picture ({what}); remove it, or leave such pictures out: "
+                "skip_unreadable=True, --skip-unreadable"
+            ) from None
 
 
 def _first(unread: dict[int, str]) -> str:
@@ -142,28 +218,6 @@ def _target(sizes: set[tuple[int, int]], image_size: int | None) -> tuple[int, i
         return only
     side = LARGE if min(map(min, sizes)) >= 2 * LARGE else SMALL
     return side, side
-
-
-@contextmanager
-def _unreadable_said(
-    place: int, picture: Path | Image.Image, unread: dict[int, str], skip: bool
-) -> Iterator[None]:
-    """What Pillow cannot read, as a DataError of one line, or noted in ``unread``."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, which says nothing of the pixels
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except (DataError, *_UNREADABLE) as error:
-        name = str(picture) if isinstance(picture, Path) else f"picture {place}"
-        name = paths.printable(name)
-        what = " ".join(str(error).split())[:200] or type(error).__name__
-        unread[place] = f"{name} ({what})"
-        if not skip:
-            raise DataError(
-                f"{name}: not a readable picture ({what}); remove it, or leave such pictures out: "
-                "skip_unreadable=True, --skip-unreadable"
-            ) from None
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,11 +17,12 @@ from torch import Tensor
 from drlcore.data.accept import Channels, Images, accept_images
 from drlcore.data.accept_labels import accept_labels
 from drlcore.data.factors import FIGURES, Measure, image_factors
+from drlcore.data.pixels import as_tensor
 from drlcore.errors import DataError, ParameterError
 
 Array = NDArray[Any]
-Parts = dict[str, tuple[Array, Array]]  # images and labels by the name of the part
 VALIDATION, TEST = 0.1, 0.2
+_SOME = 500  # images copied together
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Split:
     """Part of a dataset.
 
     Attributes:
-        x: float32, shape (N, *shape); images lie in [-1, 1].
+        x: float32, shape (N, *shape); images lie in [-1, 1]. Of many images ``Pixels``.
         y: int64 class labels, shape (N,), from 0; all 0 without labels.
         factors: arrays of shape (N,) by name: generative factors where they are known, as
             integers (toy, colored-mnist), and for images those of ``measure_factors`` or, for
@@ -139,26 +140,25 @@ def from_arrays(
     parts, classes, notes = _labelled(name, given, images)
     if "test" not in parts:
         least = 1 if x_validation is not None else math.ceil(1 / validation)
-        _require_enough(name, parts["train"][1], classes, math.ceil(least / (1 - TEST)), "test")
-        parts |= _drawn(parts["train"], TEST, "test")
+        _require_enough(name, parts["train"].y, classes, math.ceil(least / (1 - TEST)), "test")
+        parts |= parts["train"].drawn(TEST, "test")
         notes += ["no test part: drawn from the training images, a fifth of them"]
     # Of the parts as given: a validation part that is drawn follows from them.
-    checksum = array_checksum(*(array for part in given if part in parts for array in parts[part]))
+    checksum = checksum_of(array for part in given if part in parts for array in parts[part].arrays)
     if "validation" not in parts:
         least = math.ceil(1 / validation)
-        _require_enough(name, parts["train"][1], classes, least, "validation")
-        parts |= _drawn(parts["train"], validation, "validation")
+        _require_enough(name, parts["train"].y, classes, least, "validation")
+        parts |= parts["train"].drawn(validation, "validation")
     if in_turn:
-        for part, (x, y) in parts.items():
+        for part, of_part in parts.items():
+            y = of_part.y
             order = _in_turn(y) if classes else np.random.default_rng(0).permutation(len(y))
-            parts[part] = x[order], y[order]
-    splits = {
-        part: _image_split(x, y, images.signed, bool(classes), measure)
-        for part, (x, y) in parts.items()
-    }
+            parts[part] = of_part.at(order)
+    signed, labelled = images.signed, bool(classes)
+    splits = {part: parts[part].split(signed, labelled, measure) for part in parts}
     return Dataset(
         name=name,
-        shape=parts["train"][0].shape[1:],
+        shape=parts["train"].x.shape[1:],
         n_classes=len(classes),
         train=splits["train"],
         validation=splits["validation"],
@@ -206,23 +206,58 @@ def _in_turn(labels: Array) -> Array:
 
 def array_checksum(*arrays: Array) -> str:
     """First 16 hex digits of the SHA-256 of the arrays' bytes, one after the other."""
+    return checksum_of(arrays)
+
+
+def checksum_of(arrays: Iterable[Array]) -> str:
+    """The same of arrays that need not be in memory together."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
 
 
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Images of ``x`` at ``places`` and their labels; none is copied before all are chosen."""
+
+    x: Array
+    places: Array
+    y: Array
+
+    @property
+    def arrays(self) -> Iterator[Array]:
+        """Its images, some at a time, and its labels."""
+        for start in range(0, len(self.places), _SOME):
+            yield self.x[self.places[start : start + _SOME]]
+        yield self.y
+
+    def at(self, chosen: Array) -> _Part:
+        return _Part(self.x, self.places[chosen], self.y[chosen])
+
+    def drawn(self, fraction: float, part: str) -> dict[str, _Part]:
+        """The training part without what was drawn from it, and that."""
+        kept, held_out = stratified(self.y, fraction)
+        return {"train": self.at(kept), part: self.at(held_out)}
+
+    def split(self, signed: bool, labelled: bool, measure: Measure) -> Split:
+        x = as_tensor(self.x, signed, self.places)
+        return Split(x, torch.from_numpy(self.y), image_factors(x, measure=measure), labelled)
+
+
 def _labelled(
     name: str, given: Mapping[str, tuple[ArrayLike | None, ArrayLike | None]], images: Images
-) -> tuple[Parts, tuple[str, ...], list[str]]:
+) -> tuple[dict[str, _Part], tuple[str, ...], list[str]]:
     """Images and labels of each part that there is, the classes, and what was done to labels."""
     there = [part for part in given if f"x_{part}" in images.parts]
     labels = {part: y for part, (_, y) in given.items() if y is not None}
     if odd := [part for part in labels if part not in there]:
         raise DataError(f"{name}: there is y_{odd[0]} but no x_{odd[0]}; give both or neither")
     x = {part: images.parts[f"x_{part}"] for part in there}
+    places = {part: np.arange(len(x[part])) for part in there}
     if not labels:
-        return {part: (x[part], np.zeros(len(x[part]), np.int64)) for part in x}, (), ["no labels"]
+        none = {part: _Part(x[part], places[part], np.zeros_like(places[part])) for part in there}
+        return none, (), ["no labels"]
     if odd := [part for part in there if part not in labels]:
         raise DataError(
             f"{name}: there is no y_{odd[0]} but y_{next(iter(labels))}; give labels of all parts "
@@ -233,7 +268,7 @@ def _labelled(
         {f"y_{part}": labels[part] for part in there},
         {f"y_{part}": len(x[part]) for part in there},
     )
-    parts = {part: (x[part], found.parts[f"y_{part}"]) for part in there}
+    parts = {part: _Part(x[part], places[part], found.parts[f"y_{part}"]) for part in there}
     return parts, found.classes, list(found.notes)
 
 
@@ -247,25 +282,3 @@ def _require_enough(
             f"{name}: {who} {counts.min()} training images; {'each' if classes else 'it'} needs at "
             f"least {fewest}, since a part is kept for {part}"
         )
-
-
-def _drawn(whole: tuple[Array, Array], fraction: float, part: str) -> Parts:
-    """The training part without what was drawn from it, and that."""
-    kept, held_out = stratified(whole[1], fraction)
-    return {"train": _at(whole, kept), part: _at(whole, held_out)}
-
-
-def _at(part: tuple[Array, Array], places: Array) -> tuple[Array, Array]:
-    return part[0][places], part[1][places]
-
-
-def _image_split(
-    images: Array, labels: Array, signed: bool, labelled: bool, measure: Measure
-) -> Split:
-    """Scaled to [-1, 1]: uint8 from 0 to 255; floats, unless they are ``signed``, from 0 to 1."""
-    x = torch.from_numpy(images.astype(np.float32))
-    if images.dtype == np.uint8:
-        x.div_(127.5).sub_(1)
-    elif not signed:
-        x.mul_(2).sub_(1)
-    return Split(x, torch.from_numpy(labels), image_factors(x, measure=measure), labelled)

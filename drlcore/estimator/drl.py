@@ -25,6 +25,7 @@ from drlcore.training.run import RunParameters
 from drlcore.training.store import load_or_train
 
 _CHUNK = 100  # images drawn at a time: a CPU's caches hold so many
+_ENCODED, _NUMBERS = 2000, 2**22  # images encoded at a time, and numbers of them
 
 
 class DRL(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -156,7 +157,8 @@ class DRL(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         low, high = self.run_.noise.sigma_min, self.run_.noise.sigma_max
         if level is not None and not low <= level <= high:
             raise ParameterError(f"sigma = {level:g}; allowed: {low:g} to {high:g}")
-        return encode(self.model_, x, level)
+        some = max(1, min(_ENCODED, _NUMBERS // self.n_features_in_))
+        return encode(self.model_, x, level, batch_size=some)
 
     def inverse_transform(
         self, X: ArrayLike, *, nfe: int = 35, random_state: Any = 0  # noqa: N803

@@ -13,9 +13,11 @@ from torch import Tensor
 from drlcore.data.accept import accept_images
 from drlcore.data.factors import image_factors
 from drlcore.data.in_memory import images_in
-from drlcore.data.splits import Dataset, Split, array_checksum
+from drlcore.data.pixels import as_tensor
+from drlcore.data.splits import Dataset, Split, checksum_of
 from drlcore.errors import DataError
 
+_SOME = 500  # images made floats together
 Layout = Literal["N H W", "N C H W", "N H W C"]
 Scale = Literal["0 to 255", "0 to 1", "-1 to 1"]
 
@@ -85,12 +87,8 @@ def images_of(
     layout: Layout = "N H W C" if moved else "N C H W"
     if x.ndim == 3 or (pictures and shape[0] == 1):
         layout = "N H W"
-    tensor = torch.from_numpy(values.astype(np.float32))
-    if scale == "0 to 255":
-        tensor = tensor / 127.5 - 1
-    elif scale == "0 to 1":
-        tensor = tensor * 2 - 1
-    return tensor, Form(shape=values.shape[1:], layout=layout, scale=scale), notes
+    form = Form(shape=values.shape[1:], layout=layout, scale=scale)
+    return as_tensor(values, signed), form, notes
 
 
 def _as_before(x: NDArray[Any], like: Form) -> bool:
@@ -108,7 +106,7 @@ def _as_before(x: NDArray[Any], like: Form) -> bool:
 def unlabelled(x: Tensor) -> Dataset:
     """All of ``x`` to train on, known by content."""
     whole = Split(x, torch.zeros(len(x), dtype=torch.int64), image_factors(x))
-    checksum = array_checksum(x.numpy())
+    checksum = checksum_of(some.numpy() for some in x.split(_SOME))
     return _dataset(f"images-{checksum}", whole, checksum)
 
 
@@ -118,5 +116,5 @@ def without_images(name: str, shape: tuple[int, int, int]) -> Dataset:
 
 
 def _dataset(name: str, train: Split, checksum: str) -> Dataset:
-    none = train.first(0)
+    none = Split(train.x[:0], train.y[:0], {})  # first(0) would measure the factors of all
     return Dataset(name, tuple(train.x.shape[1:]), 0, train, none, none, checksum)
