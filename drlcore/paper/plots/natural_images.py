@@ -60,7 +60,7 @@ def natural_dial(table: pd.DataFrame) -> Figure:
         table: tidy test probes, bands and usage of single levels, of the autoencoder and of the
             untrained encoder.
     """
-    figure, axes = plt.subplots(2, 2, figsize=(9.2, 6.6), sharex=True)
+    figure, axes = plt.subplots(2, 2, figsize=(10.4, 6.6), sharex=True)
     single = table[table.t_sampler == "single"]
     probed = table[table.split == "test"]
     for colour, (metric, label) in zip(("C0", "C4"), CLASS_LABELS.items(), strict=True):
@@ -73,7 +73,7 @@ def natural_dial(table: pd.DataFrame) -> Figure:
     for factor, colour in SCENE_COLOURS.items():
         name = factor.replace("_", " ")
         _line(axes[0, 1], probed[probed.t_sampler == "single"], f"{factor}_r2", colour, name)
-        _line(axes[1, 1], single, f"kept_{factor}", colour)
+        _line(axes[1, 1], single, f"kept_{factor}", colour, f"kept by {name}")
     axes[0, 1].set_title("light and colour: R², read from the code")
     band_lines(axes[1, 0], single[single.metric == "band_r2"])
     axes[1, 0].set_title("the image by wavelength: R², read")
@@ -84,7 +84,8 @@ def natural_dial(table: pd.DataFrame) -> Figure:
     for ax in axes.flat:
         ax.set_xscale("log")
         if ax.get_legend_handles_labels()[0]:
-            ax.legend(fontsize=7)
+            beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if ax in axes[:, 1] else {}
+            ax.legend(fontsize=7, **beside)
     for ax in axes[1]:
         ax.set_xlabel("σ trained at (noise added to pixels in [-1, 1])")
     return figure
@@ -114,7 +115,7 @@ def natural_ranges(table: pd.DataFrame, names: Sequence[str]) -> Figure:
         )  # fmt: skip
     ax.set_yticks(places, [metrics[metric] for metric in found])
     ax.invert_yaxis()
-    ax.set(xlabel="read from the two numbers, test images", xlim=(-0.05, 1))
+    ax.set(xlabel="read from the two numbers, test images", xlim=(-0.08, 1.03))
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
