@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from drlcore import (
     METHODS,
     SCORE_NETWORKS,
     VESDE,
+    DataError,
     Encoder,
     NoiseRange,
     ParameterError,
@@ -30,10 +32,11 @@ from drlcore import (
 )  # fmt: skip
 from drlcore.baselines.model import Baseline, read, unpenalised
 from drlcore.data import paths
+from drlcore.data.in_memory import as_dataset
 from drlcore.encoder import CodeHead
 from drlcore.loss import WEIGHTINGS, Batch, Loss
 from drlcore.noise_range import T_SAMPLERS, TSampler
-from drlcore.paper.experiments import StartHere
+from drlcore.paper.experiments import Downstream, NoiseDial, StartHere
 from drlcore.paper.figures import FIGURES, save_figure, write_manifest
 from drlcore.paper.products import metrics
 from drlcore.score_network import ScoreNetwork
@@ -169,6 +172,22 @@ def test_data_in_memory_are_known_by_content() -> None:
     assert run.updated(dataset="renamed").key == run.key
     DATASETS["mine"] = from_arrays("mine", 255 - x, y, x[:9], y[:9])
     assert run.updated(dataset="mine").key != RunParameters(**{**RUN, "dataset": "renamed"}).key
+
+
+def test_notebooks_take_data_in_memory() -> None:
+    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    DATASETS["mine"] = as_dataset((x, ["cat", "dog"] * 30))
+    dial = NoiseDial(preset="smoke", dataset="mine")
+    assert dial.base().dataset == dial.data_title == "mine"
+    assert dial.place == "mine/smoke-dataset=mine"
+    assert "mine: channels stand last: moved first; labels are names: cat, dog" in str(dial)
+    assert Downstream(preset="smoke", dataset="digits, mine").datasets == ["digits", "mine"]
+    DATASETS["points"] = replace(load_dataset("toy"), name="points")
+    with pytest.raises(DataError, match="points: items of shape .2,.; allowed: images"):
+        NoiseDial(preset="smoke", dataset="points")
+    DATASETS["few"] = from_arrays("few", x[:20])
+    with pytest.raises(DataError, match="few: x_train has 16 images"):
+        NoiseDial(preset="smoke", dataset="few")
 
 
 def test_an_own_part_that_was_changed_is_another_run(

@@ -27,7 +27,7 @@ from drlcore.data.image_files import read_image_folder
 from drlcore.data.published import BY_HAND, IMAGES, PUBLISHED, PublishedFile
 from drlcore.errors import DataError, ParameterError
 from drlcore.paper.experiments import EXPERIMENTS, LatentSpace, plan
-from drlcore.paper.experiments.base import IMAGE_DATASETS, ImageExperiment
+from drlcore.paper.experiments.base import ImageExperiment, image_datasets
 
 Array = NDArray[Any]
 FETCHED = [*PUBLISHED, *BY_HAND]
@@ -362,7 +362,7 @@ def test_other_image_folders_are_refused(mini: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FETCHED)
 def test_absent_data_stops_everything_before_training(name: str, checkout: Path) -> None:
-    assert name in DATASETS and name in IMAGE_DATASETS
+    assert name in DATASETS and name in image_datasets()
     assert not available(name)
     remedy = f"make data DATASET={name}" if name in PUBLISHED else "LP-DeepSSL"
     asks: list[Callable[[], object]] = [
@@ -407,7 +407,7 @@ def test_data_of_the_repository_is_always_there(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["toy", "cifar", "missing.npz"])
 def test_an_experiment_names_what_it_takes(name: str) -> None:
-    known = ", ".join(IMAGE_DATASETS)
+    known = ", ".join(image_datasets())
     with pytest.raises(ParameterError, match=f"'dataset' = '{name}': known are {known}, or"):
         LatentSpace(dataset=name)
 

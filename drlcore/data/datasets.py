@@ -47,7 +47,7 @@ def load_dataset(name: str) -> Dataset:
     A path of a ``.npz`` or ``.npy``, or of a folder of pictures: the user's own images, see
     ``own_images`` and ``picture_folder``; read again when they change. ``notes`` say how.
 
-    In memory: ``DATASETS["mine"] = from_arrays("mine", ...)``.
+    In memory: ``DATASETS["mine"] = as_dataset(...)``, see ``in_memory``.
 
     Raises:
         ParameterError: an unknown name.

@@ -170,6 +170,8 @@ def require_usable(label: str, data: Dataset) -> None:
     Raises:
         DataError: what they lack.
     """
+    if len(data.shape) != 3:
+        raise DataError(f"{label}: items of shape {data.shape}; allowed: images, (C, H, W)")
     if min(data.shape[-2:]) < SMALLEST_SIDE:
         raise DataError(
             f"{label}: images of shape {data.shape}; allowed: {SMALLEST_SIDE} x {SMALLEST_SIDE} "

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from drlcore.data import own_images
-from drlcore.data.datasets import DATASETS, available, load_dataset, require, title
+from drlcore.data.datasets import DATASETS, Dataset, available, load_dataset, require, title
 from drlcore.noise_range import NoiseRange, Sigma
 from drlcore.paper.compute import compute
 from drlcore.paper.notebook_names import parameter_names
@@ -34,23 +34,28 @@ Penalty = Annotated[float, Field(ge=0, le=1e6)]
 # A first seed: it and the 99 after it are numbers that numpy and scikit-learn take.
 Seed = Annotated[int, Field(ge=0, le=2**32 - 100)]
 
-IMAGE_DATASETS = tuple(name for name in DATASETS if name != "toy")
+
+def image_datasets() -> list[str]:
+    """Names of ``DATASETS`` that are images, those registered since among them."""
+    return [name for name in DATASETS if name != "toy"]
 
 
 def image_dataset(name: str) -> str:
     """``name`` if it is a known set of images, there or not; own images' absolute path.
 
-    Own images are read here, so that nothing is trained on what cannot be used to the end.
+    Own images are looked at here, so that nothing is trained on what cannot be used to the end.
 
     Raises:
         ValueError: neither.
         DataError: own images that cannot be read or used.
     """
-    if name in IMAGE_DATASETS:
+    if name in image_datasets():
+        if isinstance(found := DATASETS[name], Dataset):
+            own_images.require_usable(name, found)
         return name
     path = None if name in DATASETS else own_images.find(name)
     if path is None:
-        known = ", ".join(IMAGE_DATASETS)
+        known = ", ".join(image_datasets())
         raise ValueError(
             f"known are {known}, or the path of an .npz, an .npy or a folder of pictures that "
             f"exists; {name!r} is neither"
@@ -125,7 +130,8 @@ class Experiment(Parameters):
         if self.resolved:
             lines.append("; ".join(f"{name}: {value}" for name, value in self.resolved.items()))
         for name in self.dataset_names:
-            if name not in DATASETS and (notes := load_dataset(name).notes):
+            own = name not in DATASETS or isinstance(DATASETS[name], Dataset)
+            if own and (notes := load_dataset(name).notes):
                 lines.append(f"{title(name)}: {'; '.join(notes)}")
         if self.described and self.changed:
             others = ", ".join(f"{name} = {value!r}" for name, value in self.changed.items())
@@ -226,7 +232,7 @@ class ImageExperiment(NoisyExperiment):
     """Base of experiments that train on images.
 
     Attributes:
-        dataset: a name of ``IMAGE_DATASETS``, or the path of your own images, an ``.npz``, an
+        dataset: a name of ``image_datasets()``, or the path of your own images, an ``.npz``, an
             ``.npy`` or a folder of pictures, kept as an absolute one.
         steps: training steps.
     """
