@@ -49,7 +49,9 @@ class LearningCurves(Comparison):
             "as above": {},
             "code of 8": {"latent_dim": 8},
             "code of 128": {"latent_dim": 128},
+            "residual encoder": {"encoder": "residual"},
             f"λ = {other}": {"weighting": other},
+            "U-Net": {"score_network": "unet", "width": 16},
         }
 
     def of(self, way: str, **changes: Any) -> list[RunParameters]:
@@ -67,12 +69,9 @@ class LearningCurves(Comparison):
 
     def varied(self, way: str) -> dict[str, list[RunParameters]]:
         """The runs of one of ``ways`` under each change that concerns it."""
-        concerns = {
-            name: how
-            for name, how in self.changes.items()
-            if way != "autoencoder" or "weighting" not in how
-        }
-        return {name: self.of(way, **how) for name, how in concerns.items()}
+        of_diffusion = {"weighting", "score_network"} if way == "autoencoder" else set()
+        concerns = [name for name, how in self.changes.items() if not of_diffusion & how.keys()]
+        return {name: self.of(way, **self.changes[name]) for name in concerns}
 
     @property
     def compared(self) -> tuple[str, str]:
