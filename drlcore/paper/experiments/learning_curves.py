@@ -12,9 +12,10 @@ class LearningCurves(Comparison):
     """Notebook 13: class in codes E(x0) against images seen, of DRL and an autoencoder.
 
     Two questions. How does the accuracy grow with training: DRL at all levels, at the middle ones,
-    and at a single high one, an autoencoder; an untrained encoder. And, at the preset's length,
-    does the gap come from something that both share: one change at a time, made to both or, where
-    it is the diffusion's, to DRL.
+    and at a single high one, an autoencoder; DRL at all levels and an autoencoder with a code of
+    the paper's size; an untrained encoder. And, at the preset's length, does the gap come from
+    something that both share: one change at a time, made to both or, where it is the diffusion's,
+    to DRL.
     """
 
     notebook = "13_learning_curves"
@@ -22,6 +23,7 @@ class LearningCurves(Comparison):
     needs_images = False
     dataset: DatasetNames | None = "cifar10"
     lengths: ClassVar[tuple[float, ...]] = (0.1, 0.3, 1, 3)  # of the preset's steps
+    large: ClassVar[int] = 128  # the paper's code, of features of its WRN-28-2
 
     @property
     def step_counts(self) -> list[int]:
@@ -39,6 +41,8 @@ class LearningCurves(Comparison):
             "DRL, all levels": {},
             f"DRL, {middle.label}": {"noise": middle},
             f"DRL, {high.label}": {"noise": high},
+            f"autoencoder, code of {self.large}": {"method": "ae", "latent_dim": self.large},
+            f"DRL, code of {self.large}": {"latent_dim": self.large},
         }
 
     @property
@@ -48,10 +52,8 @@ class LearningCurves(Comparison):
         return {
             "as above": {},
             "code of 8": {"latent_dim": 8},
-            "code of 128": {"latent_dim": 128},
-            "residual encoder": {"encoder": "residual"},
+            f"code of {self.large}": {"latent_dim": self.large},
             f"λ = {other}": {"weighting": other},
-            "U-Net": {"score_network": "unet", "width": 16},
         }
 
     def of(self, way: str, **changes: Any) -> list[RunParameters]:
@@ -69,7 +71,7 @@ class LearningCurves(Comparison):
 
     def varied(self, way: str) -> dict[str, list[RunParameters]]:
         """The runs of one of ``ways`` under each change that concerns it."""
-        of_diffusion = {"weighting", "score_network"} if way == "autoencoder" else set()
+        of_diffusion = {"weighting"} if way == "autoencoder" else set()
         concerns = [name for name, how in self.changes.items() if not of_diffusion & how.keys()]
         return {name: self.of(way, **self.changes[name]) for name in concerns}
 
@@ -77,6 +79,12 @@ class LearningCurves(Comparison):
     def compared(self) -> tuple[str, str]:
         """Whose gap is asked about: of ``ways``, the autoencoder and DRL at all levels."""
         autoencoder, drl, *_ = self.ways
+        return autoencoder, drl
+
+    @property
+    def with_large_code(self) -> tuple[str, str]:
+        """The same two with a code of the paper's size."""
+        *_, autoencoder, drl = self.ways
         return autoencoder, drl
 
     def untrained(self) -> list[RunParameters]:

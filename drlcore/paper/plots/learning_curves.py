@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from drlcore.paper.plots.comparison import METHOD_COLOURS
 from drlcore.paper.plots.style import METRIC_LABELS, line_with_band, over_seeds
 
-WAY_COLOURS = (METHOD_COLOURS["ae"], METHOD_COLOURS["drl"], "C1", "C4")
+# Of the ways to train, in order: an autoencoder and DRL, DRL at other levels, both once more.
+_AE, _DRL = METHOD_COLOURS["ae"], METHOD_COLOURS["drl"]
+WAY_STYLES = ((_AE, "-"), (_DRL, "-"), ("C1", "-"), ("C4", "-"), (_AE, ":"), (_DRL, ":"))
 
 
 def learning_curves(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
@@ -33,8 +35,9 @@ def learning_curves(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
         level = rows.value[rows.way.isna()]
         ax.axhline(level.mean(), color="0.5", ls="--", lw=1, label="untrained")
         ax.axhspan(*(level.mean() + level.std() * np.array([-1, 1])), color="0.5", alpha=0.15, lw=0)
-        for way, colour in zip(ways, WAY_COLOURS, strict=False):
-            line_with_band(ax, over_seeds(rows[rows.way == way], "images"), colour, label=way)
+        for way, (colour, ls) in zip(ways, WAY_STYLES, strict=False):
+            of_way = over_seeds(rows[rows.way == way], "images")
+            line_with_band(ax, of_way, colour, label=way, ls=ls, ms=4)
         ax.set(xscale="log", title=METRIC_LABELS[metric], xlabel="images seen in training")
     axes[0, 0].set_ylabel("on test images")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
@@ -51,7 +54,7 @@ def varied(tables: Mapping[str, pd.DataFrame], metric: str) -> Figure:
     """
     changes = list(dict.fromkeys(c for table in tables.values() for c in table.change))
     figure, ax = plt.subplots(figsize=(6.4, 0.45 * len(changes) + 1.0))
-    for (way, table), colour in zip(tables.items(), WAY_COLOURS, strict=False):
+    for (way, table), (colour, _) in zip(tables.items(), WAY_STYLES, strict=False):
         found = over_seeds(table[table.metric == metric], "change").reindex(changes)
         places = np.arange(len(changes))
         ax.errorbar(
