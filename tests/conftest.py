@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+PATIENCE = 300_000  # ms that a browser may take on a busy machine; on an idle one it takes few s
 
 
 @pytest.fixture
@@ -29,3 +33,19 @@ def no_figures() -> Iterator[None]:
     with mpl.rc_context():
         yield
     plt.close("all")
+
+
+@pytest.fixture(scope="module")  # no longer: its event loop would be in the way of others
+def browser() -> Iterator[Any]:
+    """Chromium, driven by playwright: its own, or the one that is installed."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install -e '.[browser]'"
+    )
+    with playwright.sync_playwright() as driver:
+        own = driver.chromium.executable_path
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        if chromium is None and not Path(own).is_file():
+            pytest.skip("there is no chromium: python -m playwright install chromium")
+        started = driver.chromium.launch(executable_path=chromium or own, args=["--no-sandbox"])
+        yield started
+        started.close()

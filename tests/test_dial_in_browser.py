@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PATIENCE
 from dial_levels import EVIL, THREE, level, pixels
 
 from drlcore.paper.dial_page import dial_page, embedded
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("there is no chromium on this machine")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
+pytestmark = pytest.mark.browser
 
 
-def opened(browser: Any, text: str, path: Path, width: int = 1200) -> tuple[Any, list[str]]:
-    """The page in a window of that width, and what it complained of or asked for."""
+def opened(browser: Any, text: str, path: Path) -> tuple[Any, list[str]]:
+    """The page in a window, and what it complained of or asked for."""
     path.write_text(text, encoding="utf-8")
-    window = browser.new_page(viewport={"width": width, "height": 900})
+    window = browser.new_page(viewport={"width": 1200, "height": 900})
+    window.set_default_timeout(PATIENCE)
     said: list[str] = []
     window.on("console", lambda message: said.append(message.text))
     window.on("pageerror", lambda error: said.append(str(error)))
@@ -71,17 +61,19 @@ def test_turned_it_shows_the_next_level(browser: Any, tmp_path: Path) -> None:
     assert said == []
 
 
-@pytest.mark.parametrize("width", [360, 480, 800, 1200])
-def test_nothing_is_wider_than_the_window(browser: Any, tmp_path: Path, width: int) -> None:
+def test_nothing_is_wider_than_the_window(browser: Any, tmp_path: Path) -> None:
     many = [level(s, k=12, shape=(3, 64, 64)) for s in np.geomspace(0.0123, 45.6, 20)]
     text = dial_page(many, "about " * 40, class_names=["a class with a long name" * 3] * 4)
-    window, said = opened(browser, text, tmp_path / "a.html", width)
+    window, said = opened(browser, text, tmp_path / "a.html")
     window.wait_for_selector("#page:not([hidden])")
-    assert window.evaluate("document.documentElement.scrollWidth") <= width
-    columns = window.eval_on_selector(
-        ".panels", "e => getComputedStyle(e).gridTemplateColumns.split(' ').length"
-    )
-    assert columns == (1 if width <= 480 else 2) and said == []
+    for width in (1200, 800, 480, 360):
+        window.set_viewport_size({"width": width, "height": 900})
+        assert window.evaluate("document.documentElement.scrollWidth") <= width
+        columns = window.eval_on_selector(
+            ".panels", "e => getComputedStyle(e).gridTemplateColumns.split(' ').length"
+        )
+        assert columns == (1 if width <= 480 else 2)
+    assert said == []
 
 
 def test_two_in_one_notebook_do_not_clash(browser: Any, tmp_path: Path) -> None:
