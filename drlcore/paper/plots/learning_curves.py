@@ -39,6 +39,9 @@ def learning_curves(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
             of_way = over_seeds(rows[rows.way == way], "images")
             line_with_band(ax, of_way, colour, label=way, ls=ls, ms=4)
         ax.set(xscale="log", title=METRIC_LABELS[metric], xlabel="images seen in training")
+        seen = np.unique(rows.images[rows.way.notna()])
+        ax.set_xticks(seen, [f"{n / 1000:.0f}k" if n >= 1000 else f"{n:.0f}" for n in seen])
+        ax.minorticks_off()
     axes[0, 0].set_ylabel("on test images")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
     return figure
