@@ -87,3 +87,15 @@ def test_learning_curves_of_a_narrow_range_stay_in_it():
         if run.sees_noise:
             low, high = run.noise.window
             assert 1.0 <= low <= high <= 2.0
+
+
+def test_what_is_committed_is_read_without_the_images(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr("drlcore.data.paths.published", lambda dataset: tmp_path / dataset)
+    monkeypatch.setenv("DRLCORE_OUTPUT", str(tmp_path))
+    for experiment in (NaturalImages(), NaturalDownstream(), LearningCurves()):
+        assert experiment.absent == ["cifar10"]
+        experiment.compute()  # nothing is missing, so nothing is asked for
+        for product in experiment.products()[::20]:
+            assert len(product.load()) > 0

@@ -40,8 +40,8 @@ _CHUNK = 100  # images denoised at a time: a CPU's caches hold so many
 def latent_grid(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
     """10 x 10 samples over the first two coordinates of z.
 
-    DRL and VDRL, each at uniform t and at high noise: (DRL Fig. 2), (DRL Fig. 3), (DRL Fig. 5),
-    (DRL Fig. 7).
+    DRL and VDRL, each at uniform t and at high noise: (DRL Fig. 2), (DRL Fig. 3), on MNIST also
+    (DRL Fig. 5), (DRL Fig. 7), on CIFAR-10 (DRL Fig. 6), (DRL Fig. 8).
 
     The row is the second coordinate, descending; the column the first, ascending; each cell has
     its own prior draw. A VDRL grid spans [-2, 2], the bulk of its prior N(0, 1). An L1 code has no

@@ -73,7 +73,9 @@ class Stored:
                 than is here now.
         """
         run, name, path, expected = self.run, self.name, self.path, self.card.sha256(self.name)
-        here, there = load_dataset(run.dataset).checksum, self.card.data.checksum
+        there = self.card.data.checksum
+        # Images that are not here cannot be other ones.
+        here = load_dataset(run.dataset).checksum if available(run.dataset) else there
         lost = path.parent if here != there or name == HISTORY else path
         way_out = artefacts.WAY_OUT if self.committed else f"delete {lost} and run again"
         title = f"{path}, {name} of run {run.key}," if self.committed else str(path)
