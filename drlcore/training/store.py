@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from drlcore.data import paths
-from drlcore.data.datasets import Dataset, load_dataset
+from drlcore.data.datasets import Dataset, available, load_dataset
 from drlcore.errors import ArtefactError
 from drlcore.model import EncoderModel
 from drlcore.training import artefacts
