@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from drlcore.data import paths
-from drlcore.data.datasets import load_dataset
+from drlcore.data.datasets import available, load_dataset
 from drlcore.errors import ArtefactError, DataError
 from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.products import Product
@@ -106,10 +106,16 @@ def origin(
         "parameters": json.loads(experiment.model_dump_json()),
         "seeds": list(experiment.seeds),
         "dataset": dataset,
-        "data_checksum": load_dataset(dataset).checksum,
+        "data_checksum": _checksum(dataset, inputs),
         "version": version("drlcore"),
         "inputs": read,
     }
+
+
+def _checksum(dataset: str, inputs: Sequence[Product[Any]]) -> str:
+    """Of the images; where they are not here, of those that the inputs were computed from."""
+    stored = inputs[0].stored if inputs and not available(dataset) else None
+    return load_dataset(dataset).checksum if stored is None else stored.card.data.checksum
 
 
 def origin_of(path: Path) -> dict[str, Any]:
