@@ -17,7 +17,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from drlcore.data import paths
-from drlcore.data.datasets import load_dataset
+from drlcore.data.datasets import available, load_dataset
 from drlcore.errors import ArtefactError
 from drlcore.paper import figures, publish
 from drlcore.paper.experiments import EXPERIMENTS, LatentSpace, StartHere
@@ -29,6 +29,12 @@ FOLDER = paths.root() / "figures" / "laptop"
 RESULTS = paths.root() / "data" / "results" / "laptop"
 COMMITTED = sorted(FOLDER.glob("*.png"))
 REGISTERED = {f"{name}.png" for shown in figures.FIGURES.values() for name in shown}
+
+
+def checksum(dataset: str) -> str:
+    """Of the images; CIFAR-10's is known where they are not."""
+    known = {"cifar10": "c6623c8843488547"}
+    return load_dataset(dataset).checksum if available(dataset) else known[dataset]
 
 
 def test_every_registered_figure_is_there_and_no_other() -> None:
@@ -50,7 +56,7 @@ def test_figure_is_not_stale(path: Path) -> None:
     assert origin["source"] == figures.source_fingerprint(origin["notebook"])
     experiment = EXPERIMENTS[origin["notebook"]](preset="laptop")
     assert origin["parameters"] == json.loads(experiment.model_dump_json())
-    assert origin["data_checksum"] == load_dataset(origin["dataset"]).checksum
+    assert origin["data_checksum"] == checksum(origin["dataset"])
     for name, sha256 in origin["inputs"].items():
         if name.startswith("results/"):
             assert file_sha256(paths.root() / "data" / name) == sha256, name
@@ -82,7 +88,7 @@ def test_run_cards_of_artefacts_match_their_keys_and_the_data() -> None:
         run = runs[key]
         assert card.key == run.key
         assert card.parameters == json.loads(run.model_dump_json())
-        assert card.data.checksum == load_dataset(run.dataset).checksum
+        assert card.data.checksum == checksum(run.dataset)
 
 
 def test_readme_says_the_verdicts() -> None:
@@ -152,7 +158,7 @@ def test_a_style_file_changes_the_fingerprints_of_its_notebooks_alone(
     with (package / "plots" / "comparison.py").open("a") as file:
         file.write("# changed")
     changed = {n for n in EXPERIMENTS if figures.source_fingerprint(n) != before[n]}
-    assert changed == {n for n in EXPERIMENTS if "05" <= n < "10"}
+    assert changed == {n for n in EXPERIMENTS if "05" <= n < "10" or n[:2] in ("12", "13")}
 
 
 @pytest.fixture
