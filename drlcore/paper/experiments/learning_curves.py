@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from drlcore.paper.experiments.comparison import Comparison, DatasetNames
+from drlcore.paper.experiments.comparison import Compared, Comparison, DatasetNames
 from drlcore.training.run import RunParameters
 
 
@@ -58,16 +58,9 @@ class LearningCurves(Comparison):
 
     def of(self, way: str, **changes: Any) -> list[RunParameters]:
         """The runs of one of ``ways``, every seed, with some parameters changed."""
-        fixed = {"latent_dim": self.latent_dim or self.numbers_compared.latent_dim}
-        fixed |= {"steps": self.steps or self.numbers_compared.steps}
-        base = RunParameters(
-            **{**self.numbers_compared.training, **fixed, "dataset": self.dataset_names[0]}
-        )
-        how = {"method": "drl", "noise": self.noise, "weighting": self.weighting_used}
-        how |= self.ways[way] | changes
-        if how["method"] == "ae":  # it sees no noise: one run, whatever these are
-            del how["noise"], how["weighting"]
-        return [base.updated(seed=seed, **how) for seed in self.seeds]
+        how = {"method": "drl"} | self.ways[way] | changes
+        runs = self.per_seed(Compared(how.pop("method"), False))
+        return [run.updated(**how) for run in runs]
 
     def varied(self, way: str) -> dict[str, list[RunParameters]]:
         """The runs of one of ``ways`` under each change that concerns it."""
@@ -89,7 +82,7 @@ class LearningCurves(Comparison):
 
     def untrained(self) -> list[RunParameters]:
         """The encoder as it is drawn, every seed."""
-        return [run.updated(method="random") for run in self.of("autoencoder")]
+        return self.per_seed(Compared("random", False))
 
     def runs(self) -> list[RunParameters]:
         curves = [r for way in self.ways for n in self.step_counts for r in self.of(way, steps=n)]

@@ -34,12 +34,6 @@ class NaturalImages(Dial):
     dataset: Annotated[str, AfterValidator(image_dataset)] = "cifar10"
 
     @property
-    def resolved(self) -> dict[str, Any]:
-        levels = ", ".join(f"{sigma:g}" for sigma in self.levels)
-        steps = f"{self.steps or self.numbers.steps}, of second stages {self.steps_where_drawn}"
-        return {"levels": levels, "seeds": len(self.seeds), "steps": steps}
-
-    @property
     def levels(self) -> list[float]:
         return super().levels[::2]
 

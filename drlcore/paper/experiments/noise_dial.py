@@ -33,6 +33,12 @@ class Dial(ImageExperiment):
     n_seeds: Seeds | None = None
 
     @property
+    def resolved(self) -> dict[str, Any]:
+        levels = ", ".join(f"{sigma:g}" for sigma in self.levels)
+        steps = f"{self.steps or self.numbers.steps}, of second stages {self.steps_where_drawn}"
+        return {"levels": levels, "seeds": len(self.seeds), "steps": steps}
+
+    @property
     def levels(self) -> list[float]:
         return self.noise.grid(self.n_levels or self.numbers.n_levels)
 
@@ -67,12 +73,6 @@ class NoiseDial(Dial):
         numbers = self.numbers
         asked = self.steps or numbers.steps
         return self.sampler_steps or max(1, round(numbers.drawn.steps * asked / numbers.steps))
-
-    @property
-    def resolved(self) -> dict[str, Any]:
-        levels = ", ".join(f"{sigma:g}" for sigma in self.levels)
-        steps = f"{self.steps or self.numbers.steps}, of second stages {self.steps_where_drawn}"
-        return {"levels": levels, "seeds": len(self.seeds), "steps": steps}
 
     def ranges(self) -> list[NoiseRange]:
         """Everything but single levels: uniform t, its lower and upper half, uniform sigma."""
