@@ -110,7 +110,7 @@ def _toy() -> Dataset:
     )
 
 
-@lru_cache(maxsize=1)  # up to 5 GB each
+@lru_cache(maxsize=1)  # up to 2 GB each
 def _published(name: str, folder: Path) -> Dataset:
     classes = CLASS_NAMES.get(name, ())
     if name == "mini-imagenet":
