@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from contextlib import suppress
 from typing import Annotated, Any, Self
 
 import torch
@@ -233,19 +234,19 @@ def _revision(part: Any) -> int | str:
 
 def _source(part: Any) -> str:
     """What ``part`` says; of a class typed in a notebook or at a prompt what its members say."""
-    try:
-        return inspect.getsource(part)
-    except (OSError, TypeError):
-        if inspect.isfunction(part):
-            code = part.__code__
-            constants = [each for each in code.co_consts if not inspect.iscode(each)]
-            return f"{code.co_code.hex()} {constants}"
-        said = {
-            name: _source(value) if inspect.isfunction(value) else repr(value)
-            for name, value in vars(part).items()
-            if name == "__init__" or not name.startswith(("__", "_abc"))
-        }
-        return f"{part.__qualname__} {said}"
+    with suppress(OSError, TypeError):
+        source = inspect.getsource(part)
+        if not inspect.isclass(part) or f"class {part.__name__}" in source:
+            return source  # Python 3.13 has lines of some file for a class typed at a prompt
+    if inspect.isfunction(part):
+        constants = [each for each in part.__code__.co_consts if not inspect.iscode(each)]
+        return f"{part.__code__.co_code.hex()} {constants}"
+    said = {
+        name: _source(value) if inspect.isfunction(value) else repr(value)
+        for name, value in vars(part).items()
+        if name == "__init__" or not name.startswith(("__", "_abc"))
+    }
+    return f"{part.__qualname__} {said}"
 
 
 def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:
