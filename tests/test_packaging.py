@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -94,6 +95,16 @@ def test_binder_installs_the_checkout() -> None:
     assert f"torch{torch.removeprefix('pytorch-cpu')}" in PROJECT["project"]["dependencies"]
     assert "pip install --no-cache-dir -e '.[notebooks]'" in text(".binder/postBuild")
     assert (ROOT / ".binder/postBuild").stat().st_mode & 0o111
+
+
+def test_uv_and_dev_containers_install_the_same() -> None:
+    container = json.loads(text(".devcontainer/devcontainer.json"))
+    assert container["image"].startswith(f"python:{FLOOR}-")
+    (by_hand,) = re.findall(r"^uv venv .*", text("README.md"), re.MULTILINE)
+    assert container["postCreateCommand"] == f"pip install uv && {by_hand}"
+    assert all(option in by_hand.replace("'", "") for option in INSTALL)
+    (stamp,) = re.findall(r"^STAMP := (.*)", text("Makefile"), re.MULTILINE)
+    assert by_hand.endswith(f"touch {stamp}")
 
 
 def test_pages_are_made_as_anybody_makes_them() -> None:
