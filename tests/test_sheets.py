@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from drlcore.encoder import Code
 from drlcore.model import RepresentationModel
 from drlcore.noise_range import NoiseRange
 from drlcore.paper import sheets
-from drlcore.sampling import probability_flow_ode
+from drlcore.sampling import in_chunks, probability_flow_ode
 from drlcore.sde import SDES
 from drlcore.training.run import RunParameters
 
@@ -269,5 +270,5 @@ def test_samples_are_the_same_whatever_is_denoised_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole, _, _ = sheets.samples_of_codes(RUN, model_of(), STEPS, 30)
-    monkeypatch.setattr(sheets, "_CHUNK", 7)
+    monkeypatch.setattr(sheets, "in_chunks", partial(in_chunks, size=7))
     assert torch.equal(whole, sheets.samples_of_codes(RUN, model_of(), STEPS, 30)[0])

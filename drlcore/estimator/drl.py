@@ -20,11 +20,10 @@ from drlcore.estimator.images import Form, images_of, unlabelled
 from drlcore.model import EncoderModel, encode, with_score_network
 from drlcore.noise_range import NoiseRange
 from drlcore.paper.presets import PRESETS, PresetName
-from drlcore.sampling import probability_flow_ode
+from drlcore.sampling import in_chunks, probability_flow_ode
 from drlcore.training.run import RunParameters
 from drlcore.training.store import load_or_train
 
-_CHUNK = 100  # images drawn at a time: a CPU's caches hold so many
 _ENCODED, _NUMBERS = 2000, 2**22  # images encoded at a time, and numbers of them
 
 
@@ -193,15 +192,12 @@ class DRL(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         device = next(model.parameters()).device
         seed = check_random_state(random_state).randint(2**31 - 1)
         generator = torch.Generator().manual_seed(int(seed))
-        drawn = [
-            probability_flow_ode(
-                model.sde, model.denoise, part.to(device), (len(part), *self.form_.shape),
-                max(1, (nfe + 2) // 2), generator,
-            ).x.cpu()
-            for part in z.split(_CHUNK)
-            if len(part)
-        ]  # fmt: skip
-        return self.form_.restored(torch.cat(drawn) if drawn else torch.empty(0, *self.form_.shape))
+        shape, steps = (len(z), *self.form_.shape), max(1, (nfe + 2) // 2)
+        if not len(z):
+            return self.form_.restored(torch.empty(shape))
+        denoise = in_chunks(model.denoise)
+        drawn = probability_flow_ode(model.sde, denoise, z.to(device), shape, steps, generator)
+        return self.form_.restored(drawn.x.cpu())
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write weights, parameters and a model card: see ``pretrained``."""

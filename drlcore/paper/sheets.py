@@ -17,6 +17,7 @@ from drlcore.sampling import (
     Samples,
     Start,
     euler_maruyama,
+    in_chunks,
     predictor_corrector,
     probability_flow_ode,
 )
@@ -34,7 +35,6 @@ SAMPLERS: dict[str, Callable[..., Samples]] = {
     "euler-maruyama": euler_maruyama,
     "predictor-corrector": predictor_corrector,
 }
-_CHUNK = 100  # images denoised at a time: a CPU's caches hold so many
 
 
 def latent_grid(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
@@ -199,13 +199,8 @@ def _draw(
     if start is not None:
         start = (start[0].to(device), start[1])
     walk = SAMPLERS[sampler]
-    function = diffusion.denoise if sampler == "heun" else diffusion.score
-
-    def in_chunks(xt: Tensor, t: Tensor, z: Tensor) -> Tensor:
-        blocks = zip(*(each.split(_CHUNK) for each in (xt, t, z)), strict=True)
-        return torch.cat([function(*block) for block in blocks])
-
-    samples = walk(model.sde, in_chunks, z.to(device), shape, steps, generator, start)
+    function = in_chunks(diffusion.denoise if sampler == "heun" else diffusion.score)
+    samples = walk(model.sde, function, z.to(device), shape, steps, generator, start)
     return to_uint8(samples.x), np.array(samples.nfe)
 
 
