@@ -24,7 +24,7 @@ from drlcore.sampling import in_chunks, probability_flow_ode
 from drlcore.training.run import RunParameters
 from drlcore.training.store import load_or_train
 
-_ENCODED, _NUMBERS = 2000, 2**22  # images encoded at a time, and numbers of them
+_ENCODED, _NUMBERS = 2000, 2**21  # images encoded at a time, and numbers of them
 
 
 class DRL(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
