@@ -506,6 +506,18 @@ def labelled_subset(e: int) -> pd.DataFrame:
     )
 
 
+# Notebook 13.
+
+
+def longer(latent_dim: int, *metrics: str) -> Callable[[int], pd.DataFrame]:
+    def table(e: int) -> pd.DataFrame:
+        about = {"dataset": "cifar10", "latent_dim": latent_dim, "steps": 12_000}
+        levels = {"ae": 0.5 + np.zeros(N), "drl": 0.5 + effect(e, 0.05)}
+        return join(rows(m, v, method=k, **about) for m in metrics for k, v in levels.items())
+
+    return table
+
+
 SIMCLR_GAUSS = ("ae", "vae", "simclr-gauss")
 # By how a claim's text starts.
 TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
@@ -565,6 +577,11 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "CIFAR-10, 100 labels": beats("cifar10", ("ae", "vae"), "few_shot_100_accuracy"),
     "CIFAR-10, 1,000 labels": beats("cifar10", ("ae", "vae"), "few_shot_1000_accuracy"),
     "CIFAR-10: SimCLR": simclr("cifar10"),
+    "CIFAR-10, code of 128, the longest training: DRL": longer(128, "mlp_accuracy"),
+    "CIFAR-10, code of 128, the longest training: the": longer(
+        128, "linear_accuracy", "knn_accuracy"
+    ),
+    "CIFAR-10, code of 32: after": longer(32, "mlp_accuracy"),
 }
 # That two are near, or that something goes both ways, has no opposite.
 WITHOUT_OPPOSITE = ("a code of sigma_max alone", "mixup inside DRL")

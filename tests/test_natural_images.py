@@ -65,8 +65,11 @@ def test_downstream_is_notebook_06_s_on_other_images_with_more_numbers_of_labels
 
 def test_learning_curves_change_what_they_say_and_nothing_else():
     experiment = LearningCurves(n_seeds=2)
-    assert experiment.step_counts == [120, 360, 1200, 3600]
     autoencoder, drl = experiment.compared
+    longest = {*experiment.compared, *experiment.with_large_code}
+    for way in experiment.ways:
+        further = [12_000] if way in longest else []
+        assert experiment.step_counts(way) == [120, 360, 1200, 3600, *further]
     base = experiment.of(drl)[0]
     assert base in NaturalDownstream().runs() and experiment.of(autoencoder)[0].method == "ae"
     assert [run.seed for run in experiment.of(drl)] == [0, 1]
@@ -75,10 +78,13 @@ def test_learning_curves_change_what_they_say_and_nothing_else():
             assert experiment.of(way, steps=7) == [
                 base.updated(steps=7, seed=seed, **how) for seed in (0, 1)
             ]
-    assert list(experiment.varied(autoencoder)) == ["as above", "code of 8", "code of 128"]
+    codes = ["as above", "code of 8", "code of 128"]
+    assert list(experiment.varied(autoencoder)) == [*codes, "residual encoder"]
+    assert experiment.varied(drl)["residual encoder"][0] == base.updated(encoder="residual")
+    assert experiment.varied(drl)["unet, width 32"][0].score_network == "unet"
     assert experiment.varied(drl)["λ = std2"][0] == base.updated(weighting="std2")
     assert experiment.varied(drl)["as above"][0] == base
-    assert len(experiment.runs()) == len(set(experiment.runs())) == 2 * (6 * 4 + 1 + 2 + 1)
+    assert len(experiment.runs()) == len(set(experiment.runs())) == 2 * (6 * 4 + 4 + 1 + 3 + 3)
 
 
 def test_learning_curves_of_a_narrow_range_stay_in_it():

@@ -13,6 +13,7 @@ from pydantic import Field
 from drlcore.laplacenet.classifier import FineTuning
 from drlcore.paper.protocol import Protocol
 from drlcore.parameters import Parameters
+from drlcore.score_network import SCORE_NETWORKS
 from drlcore.time_embedding import TimeEmbeddingKind
 from drlcore.training.run import EncoderName, ScoreNetworkName, Weighting
 
@@ -44,10 +45,16 @@ class TrainingPreset(Parameters):
 
 
 class NetworkPreset(Parameters):
-    """A score network that the dial is tried with beside the preset's own."""
+    """A score network that is tried beside the preset's own."""
 
     score_network: ScoreNetworkName
     width: int
+
+    @property
+    def title(self) -> str:
+        """What figures call it."""
+        name = self.score_network
+        return f"{name}, width {self.width}" if SCORE_NETWORKS[name].has_width else name
 
 
 class DrawnPreset(TrainingPreset):
@@ -88,10 +95,12 @@ class ComparisonPreset(MethodsPreset):
     Attributes:
         protocol: how codes are probed.
         lengths: shares of ``steps`` that the end of the curve is trained for, ascending.
+        learning: those that learning curves are of, ascending.
     """
 
     protocol: Protocol
     lengths: tuple[Annotated[float, Field(gt=0)], ...] = (0.25, 1, 4)
+    learning: tuple[Annotated[float, Field(gt=0)], ...] = (0.1, 0.3, 1, 3, 10)
 
 
 class SemiSupervisedPreset(MethodsPreset):
@@ -120,7 +129,7 @@ class Preset(TrainingPreset):
         ode_steps, sde_nfe: what samplers are compared with: noise levels of the ODE, even numbers
             of function evaluations of the SDE.
         n_levels, n_seeds: of the noise dial.
-        networks: score networks of notebook 10, beside the preset's own.
+        networks: score networks of notebook 10, beside the preset's own; of notebook 13 the last.
         latent_dims: of the diversity figure.
         toy_steps, toy_levels: of the toy dial; it uses ``n_seeds`` too.
         monte_carlo: draws for expectations on the toy set.

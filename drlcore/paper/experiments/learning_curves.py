@@ -13,23 +13,22 @@ class LearningCurves(Comparison):
 
     Two questions. How does the accuracy grow with training: DRL at all levels, at the middle ones,
     and at a single high one, an autoencoder; DRL at all levels and an autoencoder with a code of
-    the paper's size; an untrained encoder. And, at the preset's length, does the gap come from
-    something that both share: one change at a time, made to both or, where it is the diffusion's,
-    to DRL.
+    the paper's size; an untrained encoder. The longest training is that of the autoencoder and of
+    DRL at all levels. And, at the preset's length, does the gap come from something that both
+    share: one change at a time, made to both or, where it is the diffusion's, to DRL.
     """
 
     notebook = "13_learning_curves"
     writes = (notebook,)
     needs_images = False
     dataset: DatasetNames | None = "cifar10"
-    lengths: ClassVar[tuple[float, ...]] = (0.1, 0.3, 1, 3)  # of the preset's steps
     large: ClassVar[int] = 128  # the paper's code, of features of its WRN-28-2
 
-    @property
-    def step_counts(self) -> list[int]:
-        """How many steps models are trained for, ascending."""
-        usual = self.steps or self.numbers_compared.steps
-        return list(dict.fromkeys(max(1, round(share * usual)) for share in self.lengths))
+    def step_counts(self, way: str) -> list[int]:
+        """How many steps the models of one of ``ways`` are trained for, ascending."""
+        usual, shares = self.steps or self.numbers_compared.steps, self.numbers.comparison.learning
+        counts = list(dict.fromkeys(max(1, round(share * usual)) for share in shares))
+        return counts if way in {*self.compared, *self.with_large_code} else counts[:-1]
 
     @property
     def ways(self) -> dict[str, dict[str, Any]]:
@@ -49,11 +48,14 @@ class LearningCurves(Comparison):
     def changes(self) -> dict[str, dict[str, Any]]:
         """One change at a time from what both share, by what figures call it."""
         other = "edm" if self.weighting_used == "std2" else "std2"
+        *_, network = self.numbers.networks
         return {
             "as above": {},
             "code of 8": {"latent_dim": 8},
             f"code of {self.large}": {"latent_dim": self.large},
+            "residual encoder": {"encoder": "residual"},
             f"λ = {other}": {"weighting": other},
+            network.title: {"score_network": network.score_network, "width": network.width},
         }
 
     def of(self, way: str, **changes: Any) -> list[RunParameters]:
@@ -64,7 +66,7 @@ class LearningCurves(Comparison):
 
     def varied(self, way: str) -> dict[str, list[RunParameters]]:
         """The runs of one of ``ways`` under each change that concerns it."""
-        of_diffusion = {"weighting"} if way == "autoencoder" else set()
+        of_diffusion = {"weighting", "score_network"} if way == "autoencoder" else set()
         concerns = [name for name, how in self.changes.items() if not of_diffusion & how.keys()]
         return {name: self.of(way, **self.changes[name]) for name in concerns}
 
@@ -85,6 +87,8 @@ class LearningCurves(Comparison):
         return self.per_seed(Compared("random", False))
 
     def runs(self) -> list[RunParameters]:
-        curves = [r for way in self.ways for n in self.step_counts for r in self.of(way, steps=n)]
+        curves = [
+            r for way in self.ways for n in self.step_counts(way) for r in self.of(way, steps=n)
+        ]
         changed = [r for way in self.compared for rs in self.varied(way).values() for r in rs]
         return list(dict.fromkeys([*curves, *changed, *self.untrained()]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from drlcore.paper.experiments.noise_dial import Dial
+from drlcore.paper.presets import NetworkPreset
 from drlcore.paper.products import Product, metrics, usage
-from drlcore.score_network import SCORE_NETWORKS
 from drlcore.training.run import RunParameters
 
 
@@ -34,8 +34,8 @@ class NetworkDial(Dial):
     def networks(self) -> dict[str, dict[str, Any]]:
         """What differs, by what figures call it: the preset's own network, then the others."""
         numbers = self.numbers
-        own = {"score_network": numbers.score_network, "width": numbers.width}
-        return {_title(each): each for each in (own, *(n.model_dump() for n in numbers.networks))}
+        own = NetworkPreset(score_network=numbers.score_network, width=numbers.width)
+        return {each.title: each.model_dump() for each in (own, *numbers.networks)}
 
     def of(self, network: str) -> list[RunParameters]:
         """The runs of one network."""
@@ -48,8 +48,3 @@ class NetworkDial(Dial):
     def products(self) -> list[Product[Any]]:
         trained = [run for network in self.networks for run in self.of(network)]
         return [*map(metrics, trained), *map(metrics, self.control()), *map(usage, trained)]
-
-
-def _title(network: dict[str, Any]) -> str:
-    name = str(network["score_network"])
-    return f"{name}, width {network['width']}" if SCORE_NETWORKS[name].has_width else name
