@@ -21,7 +21,7 @@ NOTEBOOKS = $$($(BIN)/python -c 'from drlcore.paper.experiments import EXPERIMEN
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce data dial test lint lab copies site publish clean
+.PHONY: help env reproduce data dial test coverage lint lab copies site publish clean
 
 help:  ## this list
 	@echo "make TARGET [NAME=VALUE ...]"
@@ -59,13 +59,18 @@ data: env  ## fetch a data set, or take it FROM=path: make data DATASET=cifar10;
 dial: env  ## the noise dial of your images: make dial IMAGES=photos/
 	@$(IN_ENV) python -m drlcore dial "$(IMAGES)" --preset $(PRESET)
 
-# The notebooks see no runs of this machine, only what is committed. Yours are not tested.
+# The notebooks see no runs of this machine, only what is committed. Yours are not tested. One thread
+# a process: as many processes as cores would otherwise fight over them.
 test: env  ## every test, then the committed notebooks against their outputs
-	@status=0; output=$$(mktemp -d); trap 'rm -rf "$$output"' EXIT; \
-	$(IN_ENV) python -m pytest tests -n $(CORES) --cov=drlcore --cov-report=term || status=1; \
+	@status=0; output=$$(mktemp -d); trap 'rm -rf "$$output"' EXIT; export OMP_NUM_THREADS=1; \
+	$(IN_ENV) python -m pytest tests -n $(CORES) || status=1; \
 	$(IN_ENV) DRLCORE_OUTPUT="$$output" python -m pytest --nbval $(NOTEBOOKS) --nbval-current-env \
-		--nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg || status=1; \
+		--nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg \
+		-n $(CORES) --dist loadfile || status=1; \
 	exit $$status
+
+coverage: env  ## which lines the tests run; fails below the share in pyproject.toml
+	@$(IN_ENV) OMP_NUM_THREADS=1 python -m pytest tests -n $(CORES) --cov=drlcore --cov-report=term
 
 lint: env  ## ruff, mypy, and which wing may import which
 	$(BIN)/ruff check

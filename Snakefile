@@ -24,7 +24,7 @@ os.environ |= {
 ASKED = plan(config)
 ASKED = {n: e for n, e in ASKED.items() if e.place != e.preset} or ASKED
 for notebook, experiment in list(ASKED.items()):
-    if experiment.absent == experiment.dataset_names:
+    if not experiment.possible:
         remedies = ", ".join(f"'make data DATASET={name}'" for name in experiment.absent)
         print(f"notebook {notebook} is left out: it needs {remedies}", file=sys.stderr)
         del ASKED[notebook]

@@ -19,14 +19,17 @@ from batch import snakemake
 from papermill import inspect_notebook
 
 from drlcore.data import paths
+from drlcore.paper.claims import CLAIMS
 from drlcore.paper.claims import COLUMNS as CLAIM_COLUMNS
-from drlcore.paper.experiments import EXPERIMENTS
+from drlcore.paper.experiments import EXPERIMENTS, plan
 from drlcore.paper.figures import FIGURES, origin_of
 from drlcore.paper.tables.results import COLUMNS
 from drlcore.training.artefacts import read_cards
 
 ROOT = paths.root()
 NAMES = sorted(EXPERIMENTS)  # and no notebook of a user's
+# What the batch run has data for on this machine.
+SMOKE = {name: each for name, each in plan({"preset": "smoke"}).items() if each.possible}
 
 
 @lru_cache
@@ -147,14 +150,14 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_smoke_run_draws_every_figure(smoke: Path) -> None:
     drawn = {path.stem for path in (smoke / "figures" / "smoke").glob("*.png")}
-    assert drawn == {figure for figures in FIGURES.values() for figure in figures}
+    assert drawn == {figure for name in SMOKE for figure in FIGURES[name]}
     manifest = pd.read_csv(smoke / "figures" / "smoke" / "manifest.csv")
     assert {Path(file).stem for file in manifest.file} == drawn
     assert not list(smoke.glob("**/mine"))
 
 
 def test_smoke_run_trained_every_run_itself(smoke: Path) -> None:
-    runs = [run for cls in EXPERIMENTS.values() for run in cls(preset="smoke").runs()]
+    runs = [run for experiment in SMOKE.values() for run in experiment.runs()]
     assert len(runs) > 20
     for run in runs:
         card = json.loads((smoke / "data" / "runs" / run.key / "run.json").read_text())
@@ -164,8 +167,9 @@ def test_smoke_run_trained_every_run_itself(smoke: Path) -> None:
 
 def test_smoke_results_are_tidy(smoke: Path) -> None:
     folder = smoke / "data" / "results" / "smoke"
-    assert len(EXPERIMENTS["99_claims"].reads) == 9
-    for name in EXPERIMENTS["99_claims"].reads:
+    read = [name for name in EXPERIMENTS["99_claims"].reads if name in SMOKE]
+    assert len(read) >= 9
+    for name in read:
         table = pd.read_csv(folder / f"{name}.csv")
         assert list(table.columns[: len(COLUMNS)]) == COLUMNS
         needed = ["dataset", "method", "t_sampler", "sigma_min", "sigma_max", "latent_dim"]
@@ -173,10 +177,13 @@ def test_smoke_results_are_tidy(smoke: Path) -> None:
         assert (table.sigma_min <= table.sigma_max).all()
     claims = pd.read_csv(folder / "claims.csv")
     assert list(claims.columns) == CLAIM_COLUMNS
-    # Smoke compares on digits and MNIST, so what is claimed of colour is not judged; and with two
-    # code sizes and two distances in time there is no order to speak of.
+    # Smoke compares on digits and MNIST with small codes, so what is claimed of colour and of larger
+    # codes is not judged; and with two sizes and two distances in time there is no order.
     assert len(claims) > 20
-    left_out = claims.claim.str.contains("Colored-MNIST|colour|latent dimension|far apart in time")
+    written = {name for experiment in SMOKE.values() for name in experiment.writes}
+    sources = claims.claim.map({claim.claim: claim.source for claim in CLAIMS})
+    too_few = "Colored-MNIST|background's colour|latent dimension|far apart in time|code of 32"
+    left_out = claims.claim.str.contains(too_few) | ~sources.isin(written)
     assert ((claims.verdict == "not run") == left_out).all()
 
 

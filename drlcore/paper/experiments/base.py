@@ -179,6 +179,11 @@ class Experiment(Parameters):
         return [name for name in self.dataset_names if not available(name)]
 
     @property
+    def possible(self) -> bool:
+        """Whether one of its data sets is there; else the batch run leaves its notebook out."""
+        return self.absent != self.dataset_names
+
+    @property
     def seeds(self) -> range:
         """``n_seeds`` of them from ``seed`` on; one where there is no choice, the first 0."""
         first, n = getattr(self, "seed", 0), getattr(self, "n_seeds", 1)
