@@ -518,6 +518,25 @@ def longer(latent_dim: int, *metrics: str) -> Callable[[int], pd.DataFrame]:
     return table
 
 
+# Notebook 14.
+
+
+def clothes_class(e: int) -> pd.DataFrame:
+    of_dial = join(
+        chosen(),
+        at_best("knn_accuracy", 0.5 + effect(e, 0.3), 0.5),
+        untrained("knn_accuracy", 0.5),
+        of_level(
+            BEST,
+            own=0.5,
+            shuffled=1.0,
+            same_ink=0.9 + 0.1 * LITTLE,
+            same_class=0.9 - effect(e, 0.2),
+        ),
+    )
+    return of_dial.assign(dataset="fashion-mnist")
+
+
 SIMCLR_GAUSS = ("ae", "vae", "simclr-gauss")
 # By how a claim's text starts.
 TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
@@ -582,6 +601,8 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
         128, "linear_accuracy", "knn_accuracy"
     ),
     "CIFAR-10, code of 32: after": longer(32, "mlp_accuracy"),
+    "Fashion-MNIST, noise dial": clothes_class,
+    "Fashion-MNIST: diffusion codes": beats("fashion-mnist", SIMCLR_GAUSS),
 }
 # That two are near, or that something goes both ways, has no opposite.
 WITHOUT_OPPOSITE = ("a code of sigma_max alone", "mixup inside DRL")

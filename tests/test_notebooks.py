@@ -177,8 +177,8 @@ def test_smoke_results_are_tidy(smoke: Path) -> None:
         assert (table.sigma_min <= table.sigma_max).all()
     claims = pd.read_csv(folder / "claims.csv")
     assert list(claims.columns) == CLAIM_COLUMNS
-    # Smoke compares on digits and MNIST with small codes, so what is claimed of colour and of larger
-    # codes is not judged; and with two sizes and two distances in time there is no order.
+    # Smoke compares on digits and MNIST with small codes: what is claimed of colour and of larger
+    # codes is not judged, and with two sizes and two distances in time there is no order.
     assert len(claims) > 20
     written = {name for experiment in SMOKE.values() for name in experiment.writes}
     sources = claims.claim.map({claim.claim: claim.source for claim in CLAIMS})

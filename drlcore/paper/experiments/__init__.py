@@ -9,6 +9,7 @@ from typing import Any
 from drlcore.errors import ParameterError
 from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.experiments.closed_form import Floor, ForwardSDE, StartHere
+from drlcore.paper.experiments.data_sets import DataSets
 from drlcore.paper.experiments.latent_space import LatentSpace
 from drlcore.paper.experiments.learning_curves import LearningCurves
 from drlcore.paper.experiments.natural_images import NaturalDownstream, NaturalImages
@@ -34,6 +35,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         NaturalImages,
         NaturalDownstream,
         LearningCurves,
+        DataSets,
     )
 }
 
