@@ -512,6 +512,7 @@ def labelled_subset(e: int) -> pd.DataFrame:
 def longer(latent_dim: int, *metrics: str) -> Callable[[int], pd.DataFrame]:
     def table(e: int) -> pd.DataFrame:
         about = {"dataset": "cifar10", "latent_dim": latent_dim, "steps": 12_000}
+        about["change"] = "as above"
         levels = {"ae": 0.5 + np.zeros(N), "drl": 0.5 + effect(e, 0.05)}
         return join(rows(m, v, method=k, **about) for m in metrics for k, v in levels.items())
 

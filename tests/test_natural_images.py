@@ -1,4 +1,4 @@
-"""Notebook 11's runs, and that it is shown without the images it is about."""
+"""The runs of notebooks 11 to 14, and that they are shown without the images they are about."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from drlcore.data.class_names import CIFAR10
 from drlcore.data.datasets import classes
 from drlcore.errors import DataError
 from drlcore.paper.experiments import (
+    DataSets,
     Downstream,
     LearningCurves,
     NaturalDownstream,
     NaturalImages,
+    NoiseDial,
 )
 from drlcore.paper.experiments.latent_space import SETTINGS
 
@@ -45,7 +47,7 @@ def test_without_the_images_it_is_planned_and_says_what_it_lacks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr("drlcore.data.paths.published", lambda dataset: tmp_path / dataset)
-    for experiment in (NaturalImages(), NaturalDownstream(), LearningCurves()):
+    for experiment in (NaturalImages(), NaturalDownstream(), LearningCurves(), DataSets()):
         assert experiment.runs() and experiment.products()
     experiment = NaturalImages()
     assert experiment.dataset_names == experiment.absent == ["cifar10"]
@@ -87,6 +89,25 @@ def test_learning_curves_change_what_they_say_and_nothing_else():
     assert len(experiment.runs()) == len(set(experiment.runs())) == 2 * (6 * 4 + 4 + 1 + 3 + 3)
 
 
+def test_several_sets_have_the_runs_of_the_notebooks_on_each():
+    experiment = DataSets()
+    runs = experiment.runs()
+    assert len(runs) == len(set(runs)) == 3 * (3 * 5 + 2 * 3 + 10 * 3)
+    of_mnist = experiment.at_levels("mnist")
+    assert set(of_mnist) < set(NoiseDial().dial()) and len(of_mnist) == 15
+    assert experiment.at_levels("cifar10") == [r for s in NaturalImages().levels
+                                               for r in NaturalImages().at_level(s)]  # fmt: skip
+    assert experiment.methods("cifar10") == NaturalDownstream().runs()
+    assert {run.dataset for run in runs} == {"mnist", "cifar10", "fashion-mnist"}
+    assert {product.run for product in experiment.products()} == set(runs)
+    narrow = DataSets(dataset="digits", sigma_min=1.0, sigma_max=2.0, n_seeds=1, steps=7)
+    for run in narrow.runs():
+        assert run.dataset == "digits" and run.seed == 0 and run.steps_taken in (0, 7)
+        if run.sees_noise:
+            low, high = run.noise.window
+            assert 1.0 <= low <= high <= 2.0
+
+
 def test_learning_curves_of_a_narrow_range_stay_in_it():
     experiment = LearningCurves(sigma_min=1.0, sigma_max=2.0)
     for run in experiment.runs():
@@ -100,8 +121,8 @@ def test_what_is_committed_is_read_without_the_images(
 ):
     monkeypatch.setattr("drlcore.data.paths.published", lambda dataset: tmp_path / dataset)
     monkeypatch.setenv("DRLCORE_OUTPUT", str(tmp_path))
-    for experiment in (NaturalImages(), NaturalDownstream(), LearningCurves()):
-        assert experiment.absent == ["cifar10"]
+    for experiment in (NaturalImages(), NaturalDownstream(), LearningCurves(), DataSets()):
+        assert "cifar10" in experiment.absent
         experiment.compute()  # nothing is missing, so nothing is asked for
         for product in experiment.products()[::20]:
             assert len(product.load()) > 0

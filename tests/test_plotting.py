@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.toy import RADII, sample_toy
-from drlcore.paper.plots import dial, latent_space, natural_images, style, theory
+from drlcore.paper.plots import data_sets, dial, latent_space, natural_images, style, theory
 from drlcore.paper.plots import learning_curves as learning
 from drlcore.paper.plots import network_dial as networks
 from drlcore.probes.bands import BANDS
@@ -444,6 +444,18 @@ def test_natural_dial_shows_each_factor_and_what_the_others_know():
     assert line(paid, 0)[1] == pytest.approx([0.4] * 3)
 
 
+def test_dials_have_a_row_a_data_set_and_what_the_others_know():
+    one = of_photographs().assign(dataset="one")
+    another = one.assign(dataset="another", value=one.value / 2)
+    axes = data_sets.dials(pd.concat([one, another])).axes
+    assert len(axes) == 6
+    assert line(axes[0], 0) == (SIGMAS, pytest.approx([0.3, 0.31, 0.32]))
+    assert line(axes[3], 0) == (SIGMAS, pytest.approx([0.15, 0.155, 0.16]))
+    assert [round(float(each.get_ydata()[0]), 3) for each in axes[3].lines[1:]] == [0.075, 0.075]
+    assert len(axes[1].lines) == len(axes[2].lines) == 2
+    assert [ax.get_ylabel() for ax in axes[::3]][1] == "another"
+
+
 def test_natural_ranges_has_a_dot_for_each_method_and_metric_there_is():
     table = of_photographs()
     table = table[table.split == "test"].assign(name=table.method)
@@ -718,6 +730,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "natural_ranges": lambda: natural_images.natural_ranges(
         of_photographs().assign(name=lambda t: t.method), ["drl", "ae", "random"]
     ),
+    "dials": lambda: data_sets.dials(of_photographs().assign(dataset="one")),
     "scheme": lambda: theory.scheme(torch.zeros(1, 4, 4).numpy(), {}),
 }  # fmt: skip
 
@@ -725,7 +738,16 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 def test_every_figure_function_is_listed():
     returning = {
         name
-        for module in (style, latent_space, dial, natural_images, learning, networks, theory)
+        for module in (
+            style,
+            latent_space,
+            dial,
+            natural_images,
+            data_sets,
+            learning,
+            networks,
+            theory,
+        )
         for name, function in vars(module).items()
         if getattr(function, "__module__", "") == module.__name__
         and getattr(function, "__annotations__", {}).get("return") == "Figure"

@@ -180,8 +180,11 @@ class Experiment(Parameters):
 
     @property
     def possible(self) -> bool:
-        """Whether one of its data sets is there; else the batch run leaves its notebook out."""
-        return self.absent != self.dataset_names
+        """Whether its data sets are there, or one of several where it makes do with what there is.
+
+        Else the batch run leaves its notebook out.
+        """
+        return self.absent != self.dataset_names if self.needs_images else not self.absent
 
     @property
     def seeds(self) -> range:
