@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from drlcore.paper.plots.dial import band_lines
-from drlcore.paper.plots.style import line_with_band, over_seeds
+from drlcore.paper.plots.style import line_over_sigma
 
 PANELS = ("class accuracy, kNN", "what the loss pays for", "the image by wavelength: R², read")
+OTHERS = {"random": ("untrained", "--"), "ae": ("autoencoder", ":")}
 
 
 def dials(table: pd.DataFrame) -> Figure:
@@ -32,19 +32,13 @@ def dials(table: pd.DataFrame) -> Figure:
     for row, dataset in zip(axes, datasets, strict=True):
         of_set = table[table.dataset == dataset]
         single, read = of_set[of_set.t_sampler == "single"], of_set[of_set.split == "test"]
-        class_read = read[read.metric == "knn_accuracy"]
-        lines = (
-            (row[0], class_read[class_read.t_sampler == "single"], "C0", "-", "DRL"),
-            (row[1], single[single.metric == "worth"], "k", "--", "worth of the code"),
-            (row[1], single[single.metric == "kept_class"], "C0", "-", "kept by class"),
-        )
-        for ax, rows, colour, ls, label in lines:
-            spread = over_seeds(rows, "sigma_max").reindex(np.unique(single.sigma_max))
-            line_with_band(ax, spread, colour, label=label, ls=ls, ms=3)
-        for method, ls in {"random": "--", "ae": ":"}.items():
-            level = class_read.value[class_read.method == method].mean()
-            label = {"random": "untrained", "ae": "autoencoder"}[method]
-            row[0].axhline(level, color="0.4", ls=ls, lw=1, label=label)
+        told = single[single.split == "test"]
+        line_over_sigma(row[0], told, "knn_accuracy", "C0", label="DRL", ms=3)
+        line_over_sigma(row[1], single, "worth", "k", label="worth of the code", ls="--", ms=3)
+        line_over_sigma(row[1], single, "kept_class", "C0", label="kept by class", ms=3)
+        for method, (label, ls) in OTHERS.items():
+            level = read.value[(read.metric == "knn_accuracy") & (read.method == method)]
+            row[0].axhline(level.mean(), color="0.4", ls=ls, lw=1, label=label)
         band_lines(row[2], single[single.metric == "band_r2"])
         row[0].set_ylabel(dataset)
         row[1].set_ylim(-0.05, 1.05)

@@ -17,6 +17,7 @@ from drlcore.paper.plots.style import (
     class_bar,
     code_scatter,
     image_rows,
+    line_over_sigma,
     line_with_band,
     mean_line,
     over_seeds,
@@ -112,10 +113,8 @@ def _lines_over_sigma(
     ax: Axes, table: pd.DataFrame, colours: Mapping[str, str], labels: Mapping[str, str]
 ) -> None:
     """Mean over seeds and a band of one standard deviation; a gap where a level has no value."""
-    levels = np.unique(table.sigma_max)
-    for metric, colour in _there(colours, table).items():
-        spread = over_seeds(table[table.metric == metric], "sigma_max").reindex(levels)
-        line_with_band(ax, spread, colour, label=labels.get(metric))
+    for metric, colour in colours.items():
+        line_over_sigma(ax, table, metric, colour, label=labels.get(metric))
     for end in (0, 1):
         ax.axhline(end, color="0.9", lw=0.8, zorder=0)
     ax.set_xscale("log")
@@ -253,9 +252,8 @@ def own_dial(table: pd.DataFrame) -> Figure:
     left.set(title="what the code tells, by wavelength", ylabel="share of the variance")
     trained = table[table.method != "random"]
     _lines_over_sigma(right, trained, PAID_COLOURS, DIAL_LABELS)
-    if (read := trained[(trained.metric == "knn_accuracy") & (trained.split == "test")]).size:
-        spread = over_seeds(read, "sigma_max")
-        line_with_band(right, spread, "C0", ls=":", ms=3, label="class accuracy, read")
+    of_test = {"ls": ":", "ms": 3, "label": "class accuracy, read"}
+    line_over_sigma(right, trained[trained.split == "test"], "knn_accuracy", "C0", **of_test)
     right.set(title="what the loss pays it for", ylim=(-0.05, 1.05))
     for ax in (left, right):
         ax.set(xscale="log", xlabel="σ trained at (noise added to pixels in [-1, 1])")

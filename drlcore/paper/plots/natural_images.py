@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from drlcore.data.scene import SCENE
 from drlcore.paper.plots.dial import band_lines
 from drlcore.paper.plots.latent_space import sheet_over_plane
-from drlcore.paper.plots.style import class_bar, code_scatter, line_with_band, over_seeds
+from drlcore.paper.plots.style import class_bar, code_scatter, line_over_sigma, over_seeds
 
 SCENE_COLOURS = dict(zip(SCENE, ("C7", "C1", "C5", "0.2", "C3", "C2"), strict=True))
 CLASS_LABELS = {"knn_accuracy": "class accuracy, kNN", "silhouette": "silhouette of classes"}
@@ -63,8 +62,9 @@ def natural_dial(table: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(2, 2, figsize=(10.4, 6.6), sharex=True)
     single = table[table.t_sampler == "single"]
     probed = table[table.split == "test"]
+    read = probed[probed.t_sampler == "single"]
     for colour, (metric, label) in zip(("C0", "C4"), CLASS_LABELS.items(), strict=True):
-        _line(axes[0, 0], probed[probed.t_sampler == "single"], metric, colour, label)
+        line_over_sigma(axes[0, 0], read, metric, colour, label=label, ms=3)
         for method, style in {"random": "--", "ae": ":"}.items():
             level = probed.value[(probed.metric == metric) & (probed.method == method)]
             if len(level):
@@ -72,13 +72,13 @@ def natural_dial(table: pd.DataFrame) -> Figure:
     axes[0, 0].set_title("class (dashed untrained, dotted autoencoder)")
     for factor, colour in SCENE_COLOURS.items():
         name = factor.replace("_", " ")
-        _line(axes[0, 1], probed[probed.t_sampler == "single"], f"{factor}_r2", colour, name)
-        _line(axes[1, 1], single, f"kept_{factor}", colour, f"kept by {name}")
+        line_over_sigma(axes[0, 1], read, f"{factor}_r2", colour, label=name, ms=3)
+        line_over_sigma(axes[1, 1], single, f"kept_{factor}", colour, label=f"kept by {name}", ms=3)
     axes[0, 1].set_title("light and colour: R², read from the code")
     band_lines(axes[1, 0], single[single.metric == "band_r2"])
     axes[1, 0].set_title("the image by wavelength: R², read")
-    _line(axes[1, 1], single, "worth", "k", "worth of the code", ls="--")
-    _line(axes[1, 1], single, "kept_class", "C0", "kept by class")
+    line_over_sigma(axes[1, 1], single, "worth", "k", label="worth of the code", ls="--", ms=3)
+    line_over_sigma(axes[1, 1], single, "kept_class", "C0", label="kept by class", ms=3)
     axes[1, 1].set_title("what the loss pays for: worth, and shares of it")
     axes[1, 1].set_ylim(-0.1, 1.05)
     for ax in axes.flat:
@@ -118,13 +118,3 @@ def natural_ranges(table: pd.DataFrame, names: Sequence[str]) -> Figure:
     ax.set(xlabel="read from the two numbers, test images", xlim=(-0.08, 1.03))
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
-
-
-def _line(
-    ax: Axes, table: pd.DataFrame, metric: str, colour: str, label: str | None = None, ls: str = "-"
-) -> None:
-    """Mean over seeds by level; a gap where a level has no value, nothing where none has."""
-    rows = table[table.metric == metric]
-    if len(rows):
-        spread = over_seeds(rows, "sigma_max").reindex(np.unique(table.sigma_max))
-        line_with_band(ax, spread, colour, label=label, ls=ls, ms=3)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from drlcore.paper.plots.style import line_with_band, over_seeds
+from drlcore.paper.plots.style import line_over_sigma
 
 NETWORK_PANELS = {
     "knn_accuracy": "class accuracy, read",
@@ -40,9 +39,8 @@ def network_dial(table: pd.DataFrame) -> Figure:
     for ax, (metric, title) in zip(axes.flat, NETWORK_PANELS.items(), strict=True):
         ax.set_visible(metric in drawn.metric.values)  # none of classes without labels
         for k, network in enumerate(networks):
-            rows = drawn[(drawn.metric == metric) & (drawn.network == network)]
-            spread = over_seeds(rows, "sigma_max").reindex(np.unique(trained.sigma_max))
-            line_with_band(ax, spread, f"C{k}", label=network)
+            of_network = drawn[drawn.network == network]
+            line_over_sigma(ax, of_network, metric, f"C{k}", label=network)
         if (of_metric := control[control.metric == metric]).size:
             label = "an untrained encoder"
             ax.axhline(of_metric.value.mean(), color="0.5", ls="--", lw=1, label=label)

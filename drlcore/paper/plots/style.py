@@ -77,6 +77,16 @@ def line_with_band(ax: Axes, spread: pd.DataFrame, colour: str, **style: Any) ->
     ax.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2, lw=0)
 
 
+def line_over_sigma(ax: Axes, table: pd.DataFrame, metric: str, colour: str, **style: Any) -> None:
+    """``line_with_band`` of ``metric`` against the single level trained at.
+
+    A gap where one of the table's levels has no value, nothing where none has.
+    """
+    if len(rows := table[table.metric == metric]):
+        levels = np.unique(table.sigma_max)
+        line_with_band(ax, over_seeds(rows, "sigma_max").reindex(levels), colour, **style)
+
+
 def colours_of(part: Split) -> np.ndarray:
     """What the codes of ``part`` are coloured by, (N,): its classes; without labels its ink."""
     return part.y.numpy() if part.labelled else np.asarray(part.factors["ink"], float)
