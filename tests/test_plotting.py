@@ -452,7 +452,9 @@ def test_dials_have_a_row_a_data_set_and_what_the_others_know():
     assert line(axes[0], 0) == (SIGMAS, pytest.approx([0.3, 0.31, 0.32]))
     assert line(axes[3], 0) == (SIGMAS, pytest.approx([0.15, 0.155, 0.16]))
     assert [round(float(each.get_ydata()[0]), 3) for each in axes[3].lines[1:]] == [0.075, 0.075]
-    assert len(axes[1].lines) == len(axes[2].lines) == 2
+    assert len(axes[2].lines) == 2  # bands
+    assert line(axes[1], 0)[1] == pytest.approx([0.5] * 3)  # worth; what class keeps is not there
+    assert len(axes[1].lines) == 1
     assert [ax.get_ylabel() for ax in axes[::3]][1] == "another"
 
 
