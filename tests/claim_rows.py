@@ -538,6 +538,13 @@ def clothes_class(e: int) -> pd.DataFrame:
     return of_dial.assign(dataset="fashion-mnist")
 
 
+# Notebook 15.
+
+
+def on_photographs(table: Callable[[int], pd.DataFrame]) -> Callable[[int], pd.DataFrame]:
+    return lambda e: table(e).assign(dataset="cifar10")
+
+
 SIMCLR_GAUSS = ("ae", "vae", "simclr-gauss")
 # By how a claim's text starts.
 TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
@@ -602,6 +609,9 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
         128, "linear_accuracy", "knn_accuracy"
     ),
     "CIFAR-10, code of 32: after": longer(32, "mlp_accuracy"),
+    "CIFAR-10: codes far apart": on_photographs(information),
+    "CIFAR-10: a trajectory": on_photographs(trajectory),
+    "CIFAR-10: the benefit": on_photographs(another_sde),
     "Fashion-MNIST, noise dial": clothes_class,
     "Fashion-MNIST: diffusion codes": beats("fashion-mnist", SIMCLR_GAUSS),
 }

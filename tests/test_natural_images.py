@@ -1,4 +1,4 @@
-"""The runs of notebooks 11 to 14, and that they are shown without the images they are about."""
+"""The runs of notebooks 11 to 15, and that they are shown without the images they are about."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ from drlcore.data.class_names import CIFAR10
 from drlcore.data.datasets import classes
 from drlcore.errors import DataError
 from drlcore.paper.experiments import (
+    EXPERIMENTS,
     DataSets,
     Downstream,
     LearningCurves,
     NaturalDownstream,
     NaturalImages,
+    NaturalTrajectory,
     NoiseDial,
+    SDEAblation,
+    Trajectory,
 )
+from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.experiments.latent_space import SETTINGS
+
+
+def every_natural() -> list[Experiment]:
+    return [cls() for cls in EXPERIMENTS.values() if not cls.needs_images]
 
 
 def test_every_setting_has_its_seeds_and_each_sampler_its_first_stage():
@@ -47,7 +56,7 @@ def test_without_the_images_it_is_planned_and_says_what_it_lacks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr("drlcore.data.paths.published", lambda dataset: tmp_path / dataset)
-    for experiment in (NaturalImages(), NaturalDownstream(), LearningCurves(), DataSets()):
+    for experiment in every_natural():
         assert experiment.runs() and experiment.products()
     experiment = NaturalImages()
     assert experiment.dataset_names == experiment.absent == ["cifar10"]
@@ -108,6 +117,15 @@ def test_several_sets_have_the_runs_of_the_notebooks_on_each():
             assert 1.0 <= low <= high <= 2.0
 
 
+def test_the_trajectory_is_notebooks_07_and_08_on_other_images():
+    experiment = NaturalTrajectory()
+    of_mnist = {"dataset": "mnist"}
+    assert [run.updated(**of_mnist) for run in experiment.compared()] == SDEAblation().runs()
+    both = experiment.trained() + experiment.untrained()
+    assert [run.updated(**of_mnist) for run in both] == Trajectory().runs()
+    assert {product.run for product in experiment.products()} == set(experiment.runs())
+
+
 def test_learning_curves_of_a_narrow_range_stay_in_it():
     experiment = LearningCurves(sigma_min=1.0, sigma_max=2.0)
     for run in experiment.runs():
@@ -121,7 +139,7 @@ def test_what_is_committed_is_read_without_the_images(
 ):
     monkeypatch.setattr("drlcore.data.paths.published", lambda dataset: tmp_path / dataset)
     monkeypatch.setenv("DRLCORE_OUTPUT", str(tmp_path))
-    for experiment in (NaturalImages(), NaturalDownstream(), LearningCurves(), DataSets()):
+    for experiment in every_natural():
         assert "cifar10" in experiment.absent
         experiment.compute()  # nothing is missing, so nothing is asked for
         for product in experiment.products()[::20]:

@@ -12,7 +12,11 @@ from drlcore.paper.experiments.closed_form import Floor, ForwardSDE, StartHere
 from drlcore.paper.experiments.data_sets import DataSets
 from drlcore.paper.experiments.latent_space import LatentSpace
 from drlcore.paper.experiments.learning_curves import LearningCurves
-from drlcore.paper.experiments.natural_images import NaturalDownstream, NaturalImages
+from drlcore.paper.experiments.natural_images import (
+    NaturalDownstream,
+    NaturalImages,
+    NaturalTrajectory,
+)
 from drlcore.paper.experiments.network_dial import NetworkDial
 from drlcore.paper.experiments.noise_dial import NoiseDial
 from drlcore.paper.experiments.over_time import CodeCurve, Downstream, SDEAblation, Trajectory
@@ -36,6 +40,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         NaturalDownstream,
         LearningCurves,
         DataSets,
+        NaturalTrajectory,
     )
 }
 

@@ -1,4 +1,4 @@
-"""Notebooks 11 and 12: the paper's CIFAR-10 figures."""
+"""Notebooks 11, 12 and 15: the paper's CIFAR-10 figures."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from pydantic import AfterValidator
 
 from drlcore.baselines import METHODS
 from drlcore.paper.experiments.base import image_dataset
-from drlcore.paper.experiments.comparison import LAMBDA, DatasetNames
+from drlcore.paper.experiments.comparison import CURVES, LAMBDA, UNTRAINED_CURVE, DatasetNames
 from drlcore.paper.experiments.latent_space import SETTINGS
 from drlcore.paper.experiments.noise_dial import Dial
-from drlcore.paper.experiments.over_time import Downstream
-from drlcore.paper.products import Product, bands, code_cloud, latent_grid, metrics, usage
+from drlcore.paper.experiments.over_time import Downstream, SDEAblation
+from drlcore.paper.products import (
+    Product,
+    bands,
+    code_cloud,
+    latent_grid,
+    metrics,
+    shared_information,
+    single_times,
+    usage,
+    whole_trajectory,
+)
 from drlcore.paper.protocol import Protocol
 from drlcore.training.run import RunParameters
 
@@ -90,3 +100,33 @@ class NaturalDownstream(Downstream):
     @property
     def protocol(self) -> Protocol:
         return super().protocol.updated(n_labels=self.n_labels)
+
+
+class NaturalTrajectory(SDEAblation):
+    """Notebook 15: notebooks 07 and 08 on CIFAR-10."""
+
+    notebook = "15_cifar10_trajectory"
+    writes = (notebook,)
+    needs_images = False
+    dataset: DatasetNames | None = "cifar10"
+
+    def trained(self) -> list[RunParameters]:
+        """DRL and VDRL, E(x0, t), under VE."""
+        return self.per_seed(*CURVES)
+
+    def untrained(self) -> list[RunParameters]:
+        """E(x0, t) as it is drawn: the control of what times share."""
+        return self.per_seed(UNTRAINED_CURVE)
+
+    def compared(self) -> list[RunParameters]:
+        """DRL and VDRL under every SDE, and the baselines."""
+        return super().runs()
+
+    def runs(self) -> list[RunParameters]:
+        return self.compared() + self.untrained()
+
+    def products(self) -> list[Product[Any]]:
+        single = [single_times(run, self.protocol) for run in self.compared()]
+        whole = [whole_trajectory(run, self.protocol) for run in self.trained()]
+        both = self.trained() + self.untrained()
+        return [*single, *whole, *(shared_information(run, self.protocol) for run in both)]
