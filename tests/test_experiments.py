@@ -33,7 +33,7 @@ FIELDS = [
     if field != "preset"
 ]
 # Their sigma_max ends where VP does, at 152.
-DRAW_EVERY_SDE = ("01_forward_sde", "08_sde_ablation")
+DRAW_EVERY_SDE = ("01_forward_sde", "08_sde_ablation", "15_cifar10_trajectory")
 # Values at the bounds, and beyond them.
 ALLOWED: dict[str, list[dict[str, Any]]] = {
     "dataset": [{"dataset": "digits"}, {"dataset": "mnist"}],

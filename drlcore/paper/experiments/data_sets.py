@@ -45,7 +45,7 @@ class DataSets(Comparison):
     def runs(self) -> list[RunParameters]:
         dials = [[*self.at_levels(n), *self.dial(n).compared()] for n in self.datasets]
         compared = [self.methods(name) for name in self.datasets]
-        return [run for runs in (*dials, *compared) for run in runs]
+        return list(dict.fromkeys(run for runs in (*dials, *compared) for run in runs))
 
     def products(self) -> list[Product[Any]]:
         found: list[Product[Any]] = []

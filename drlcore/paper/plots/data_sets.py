@@ -14,7 +14,7 @@ OTHERS = {"random": ("untrained", "--"), "ae": ("autoencoder", ":")}
 
 
 def dials(table: pd.DataFrame) -> Figure:
-    """The dial of each data set, one row each, against the single level trained at.
+    """The dial of each data set, a row each, against the single level trained at (DRL Fig. 11).
 
     Left: class accuracy of the code, dashed an untrained encoder's and dotted an autoencoder's.
     Middle: what the code is worth to the score network, and the share of that which the code of an
