@@ -601,7 +601,7 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "CIFAR-10, noise dial: class": photograph_class,
     "CIFAR-10, noise dial: low noise": photograph_ends,
     "CIFAR-10: diffusion codes": beats("cifar10", SIMCLR_GAUSS),
-    "CIFAR-10, 100 labels": beats("cifar10", ("ae", "vae"), "few_shot_100_accuracy"),
+    "CIFAR-10, 100 labels: diffusion": beats("cifar10", ("ae", "vae"), "few_shot_100_accuracy"),
     "CIFAR-10, 1,000 labels": beats("cifar10", ("ae", "vae"), "few_shot_1000_accuracy"),
     "CIFAR-10: SimCLR": simclr("cifar10"),
     "CIFAR-10, code of 128, the longest training: DRL": longer(128, "mlp_accuracy"),
@@ -612,6 +612,9 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "CIFAR-10: codes far apart": on_photographs(information),
     "CIFAR-10: a trajectory": on_photographs(trajectory),
     "CIFAR-10: the benefit": on_photographs(another_sde),
+    "CIFAR-10, 100 labels: pretraining by DRL": on_photographs(fewest_labels("drl")),
+    "CIFAR-10, 100 labels: pretraining by VDRL": on_photographs(fewest_labels("vdrl")),
+    "CIFAR-10: pretraining": on_photographs(every_budget("drl", "off")),
     "Fashion-MNIST, noise dial": clothes_class,
     "Fashion-MNIST: diffusion codes": beats("fashion-mnist", SIMCLR_GAUSS),
 }

@@ -135,6 +135,7 @@ class Preset(TrainingPreset):
         monte_carlo: draws for expectations on the toy set.
         comparison: of notebooks 05 to 08.
         semi_supervised: of notebook 09.
+        photographs: of notebook 16, what differs from notebook 09.
         runs_per_job, products_per_job: how many one batch job does, one after another.
     """
 
@@ -152,6 +153,7 @@ class Preset(TrainingPreset):
     monte_carlo: int = Field(ge=100)
     comparison: ComparisonPreset
     semi_supervised: SemiSupervisedPreset
+    photographs: SemiSupervisedPreset
     runs_per_job: int = Field(ge=1)
     products_per_job: int = Field(ge=1)
 
@@ -164,6 +166,7 @@ def _read(path: Path) -> dict[str, Preset]:
         shared = numbers.pop("methods")
         for part in ("comparison", "semi_supervised"):
             numbers[part] = shared | numbers[part]
+        numbers["photographs"] = _over(numbers["semi_supervised"], numbers.get("photographs", {}))
         presets[name] = Preset(**numbers)
     return presets
 

@@ -4,9 +4,9 @@ A verdict can be followed by hand from an entry and the rows of the table that i
 
 Of a claim ``[[claim]]``:
     claim, figure, published, statistic, selection, control, threshold, fails: texts, see ``Claim``.
-    source: the result table it is judged from, ``data/results/<preset>/<source>.csv``. Of notebook
-        09's the test accuracies of the first data set, in %, with ``compute``, the share of the
-        full compute that fine-tuning took.
+    source: the result table it is judged from, ``data/results/<preset>/<source>.csv``. Of notebooks
+        09 and 16 the test accuracies of the first data set, in %, with ``compute``, the share of
+        the full compute that fine-tuning took.
     needs: ``all`` contrasts as claimed (by default), ``any`` of them, or ``both signs``: one above
         and one below its control (a claim that something is inconsistent).
     where: rows that everything below is about.
@@ -74,7 +74,7 @@ COLUMNS = {
 }  # fmt: skip
 OPTIONS = ("over", "minus", "below", "chance", "terms")  # of statistics
 # What is judged, of a table that is not judged as it is.
-PREPARED = {"09_semi_supervised": judged_accuracies}
+PREPARED = dict.fromkeys(("09_semi_supervised", "16_cifar10_few_labels"), judged_accuracies)
 
 
 def _known_column(name: str) -> str:

@@ -20,7 +20,7 @@ from drlcore.paper.experiments.natural_images import (
 from drlcore.paper.experiments.network_dial import NetworkDial
 from drlcore.paper.experiments.noise_dial import NoiseDial
 from drlcore.paper.experiments.over_time import CodeCurve, Downstream, SDEAblation, Trajectory
-from drlcore.paper.experiments.semi_supervised import SemiSupervised
+from drlcore.paper.experiments.semi_supervised import NaturalSemiSupervised, SemiSupervised
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
     experiment.notebook: experiment
@@ -41,6 +41,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         LearningCurves,
         DataSets,
         NaturalTrajectory,
+        NaturalSemiSupervised,
     )
 }
 

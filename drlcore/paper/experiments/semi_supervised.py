@@ -1,4 +1,4 @@
-"""Notebook 09: LaplaceNet, its encoder pretrained or not."""
+"""Notebooks 09 and 16: LaplaceNet, its encoder pretrained or not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from drlcore.data.splits import VALIDATION
 from drlcore.errors import DataError, ParameterError
 from drlcore.laplacenet.classifier import EncoderTime, FineTuning, Mixup
 from drlcore.paper.experiments.base import Steps
-from drlcore.paper.experiments.comparison import Compared, Comparison
+from drlcore.paper.experiments.comparison import Compared, Comparison, DatasetNames
 from drlcore.paper.presets import SemiSupervisedPreset
 from drlcore.paper.products import Product, fine_tuned, label_graph
 from drlcore.paper.published import published_table_1
@@ -225,3 +225,24 @@ def _positive(text: str) -> int:
     if not text.strip().isdecimal() or int(text) < 1:
         raise ParameterError(f"n_labels = {text.strip()!r}; allowed: numbers, separated by commas")
     return int(text)
+
+
+class NaturalSemiSupervised(SemiSupervised):
+    """Notebook 16: Table 1 on CIFAR-10, without mixup."""
+
+    notebook = "16_cifar10_few_labels"
+    writes = (notebook,)
+    needs_images = False
+    dataset: DatasetNames | None = "cifar10"
+
+    @property
+    def numbers_compared(self) -> SemiSupervisedPreset:
+        return self.numbers.photographs
+
+    def variants(self) -> list[Variant]:
+        """No pretraining, and every pretraining without mixup of its own."""
+        steps = self.fine_tuning_steps or self.numbers_compared.fine_tuning.steps
+        return [Variant(method, steps) for method in ARMS if method != "drl-mixup"]
+
+    def products(self) -> list[Product[Any]]:
+        return [cell.product for cell in self.cells()]
