@@ -29,6 +29,7 @@ SUBJECTS = {
     "11_cifar10": {"band_r2", "avg_pool2d"},
     "12_cifar10_downstream": {"SVC", "avg_pool2d"},
     "13_learning_curves": {"RunParameters", "train", "encode", "KNeighborsClassifier"},
+    "16_cifar10_few_labels": {"normalised_affinity", "spread"},
     "15_cifar10_trajectory": {"NoiseRange", "VESDE", "VPSDE", "SubVPSDE"},
     "14_data_sets": {"NoiseRange", "RunParameters", "train", "encode", "KNeighborsClassifier"},
     "09_semi_supervised": {"normalised_affinity", "spread", "pseudo_labels"},

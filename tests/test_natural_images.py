@@ -1,4 +1,4 @@
-"""The runs of notebooks 11 to 15, and that they are shown without the images they are about."""
+"""The runs of notebooks 11 to 16, and that they are shown without the images they are about."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from drlcore.paper.experiments import (
     LearningCurves,
     NaturalDownstream,
     NaturalImages,
+    NaturalSemiSupervised,
     NaturalTrajectory,
     NoiseDial,
     SDEAblation,
+    SemiSupervised,
     Trajectory,
 )
 from drlcore.paper.experiments.base import Experiment
@@ -124,6 +126,25 @@ def test_the_trajectory_is_notebooks_07_and_08_on_other_images():
     both = experiment.trained() + experiment.untrained()
     assert [run.updated(**of_mnist) for run in both] == Trajectory().runs()
     assert {product.run for product in experiment.products()} == set(experiment.runs())
+
+
+def test_few_labels_are_table_1_s_without_mixup():
+    experiment = NaturalSemiSupervised()
+    assert experiment.budgets("cifar10") == [100, 500, 4000]
+    assert experiment.images_of("cifar10") == 10_000
+    cells = experiment.cells()
+    assert len(cells) == len({(cell.run, cell.settings) for cell in cells}) == 5 * 3 * 3
+    assert {cell.variant.method for cell in cells} == {"none", "drl", "vdrl", "ae", "simclr"}
+    assert {cell.settings.mixup for cell in cells} == {"off"}
+    for cell in cells:
+        of_mnist = SemiSupervised().cell(cell.variant, "mnist", 100, cell.settings.seed)
+        same = {"dataset": "cifar10", "train_images": 10_000}
+        assert of_mnist.run.updated(**same) == cell.run
+        differing = {"n_labels", "steps"}
+        assert of_mnist.settings.model_dump(exclude=differing) == cell.settings.model_dump(
+            exclude=differing
+        )
+    assert len(NaturalSemiSupervised(preset="paper").cells()) == 5 * 5 * 5
 
 
 def test_learning_curves_of_a_narrow_range_stay_in_it():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -67,7 +67,7 @@ class SemiSupervised(Comparison):
     """
 
     notebook = "09_semi_supervised"
-    writes = (notebook, "09_label_splits")
+    writes: ClassVar[tuple[str, ...]] = (notebook, "09_label_splits")
     shows_one = False
     n_images: Annotated[int, Field(ge=1, le=10**9)] | None = None
     n_labels: str | int | None = None
