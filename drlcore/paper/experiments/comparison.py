@@ -1,4 +1,4 @@
-"""What notebooks 05 to 09 and 12 to 15 share: methods compared by one protocol."""
+"""What notebooks 05 to 09 and 12 to 16 share: methods compared by one protocol."""
 
 from __future__ import annotations
 
