@@ -178,19 +178,19 @@ def hardly_class(e: int) -> pd.DataFrame:
     return join(chosen(), at, rows("knn_accuracy", 0.6 - effect(e, 0.2)))
 
 
+def paid_for_class(e: int) -> pd.DataFrame:
+    """At the best level: the loss cares for the class, or no more than for the ink."""
+    same_ink, same_class = 0.9 + 0.1 * LITTLE, 0.9 - effect(e, 0.2)
+    return of_level(BEST, own=0.5, shuffled=1.0, same_ink=same_ink, same_class=same_class)
+
+
 def dial_class(e: int) -> pd.DataFrame:
     return join(
         chosen(),
         at_best("knn_accuracy", 0.5 + effect(e, 0.3)),
         rows("knn_accuracy", 0.5),
         untrained("knn_accuracy", 0.5),
-        of_level(
-            BEST,
-            own=0.5,
-            shuffled=1.0,
-            same_ink=0.9 + 0.1 * LITTLE,
-            same_class=0.9 - effect(e, 0.2),
-        ),
+        paid_for_class(e),
     )
 
 
@@ -242,11 +242,8 @@ def network_class(e: int) -> pd.DataFrame:
     found = join(
         chosen(),
         at_best("knn_accuracy", 0.5 + effect(e, 0.3), 0.5),
-        of_level(
-            BEST, own=0.5, shuffled=1.0, same_ink=0.9 + 0.1 * LITTLE,
-            same_class=0.9 - effect(e, 0.2),
-        ),
-    )  # fmt: skip
+        paid_for_class(e),
+    )
     return join(found.assign(**UNET), untrained("knn_accuracy", 0.5))
 
 
@@ -511,10 +508,11 @@ def labelled_subset(e: int) -> pd.DataFrame:
 
 def longer(latent_dim: int, *metrics: str) -> Callable[[int], pd.DataFrame]:
     def table(e: int) -> pd.DataFrame:
-        about = {"dataset": "cifar10", "latent_dim": latent_dim, "steps": 12_000}
-        about["change"] = "as above"
+        about = {"dataset": "cifar10", "latent_dim": latent_dim, "change": "as above"}
         levels = {"ae": 0.5 + np.zeros(N), "drl": 0.5 + effect(e, 0.05)}
-        return join(rows(m, v, method=k, **about) for m in metrics for k, v in levels.items())
+        return join(
+            rows(m, v, method=k, steps=12_000, **about) for m in metrics for k, v in levels.items()
+        )
 
     return table
 
@@ -527,13 +525,7 @@ def clothes_class(e: int) -> pd.DataFrame:
         chosen(),
         at_best("knn_accuracy", 0.5 + effect(e, 0.3), 0.5),
         untrained("knn_accuracy", 0.5),
-        of_level(
-            BEST,
-            own=0.5,
-            shuffled=1.0,
-            same_ink=0.9 + 0.1 * LITTLE,
-            same_class=0.9 - effect(e, 0.2),
-        ),
+        paid_for_class(e),
     )
     return of_dial.assign(dataset="fashion-mnist")
 

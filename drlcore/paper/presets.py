@@ -90,7 +90,7 @@ class MethodsPreset(TrainingPreset):
 
 
 class ComparisonPreset(MethodsPreset):
-    """The numbers of notebooks 05 to 08.
+    """The numbers of notebooks 05 to 08 and 12 to 15.
 
     Attributes:
         protocol: how codes are probed.
@@ -133,7 +133,7 @@ class Preset(TrainingPreset):
         latent_dims: of the diversity figure.
         toy_steps, toy_levels: of the toy dial; it uses ``n_seeds`` too.
         monte_carlo: draws for expectations on the toy set.
-        comparison: of notebooks 05 to 08.
+        comparison: of notebooks 05 to 08 and 12 to 15.
         semi_supervised: of notebook 09.
         photographs: of notebook 16, what differs from notebook 09.
         runs_per_job, products_per_job: how many one batch job does, one after another.
