@@ -111,10 +111,26 @@ class LogNormal(TSampler):
         return clock(sigma).float()
 
 
+class Linear(TSampler):
+    """Density 2 alpha u + 1 - alpha at the share u in [0, 1] of the clock (DRL App., adversary).
+
+    Uniform t at alpha = 0; below it small noise is drawn more often, above it large noise.
+    """
+
+    name, law = "linear", "λ(t) with α = {alpha:g}"
+    alpha: float = Field(ge=-1, le=1)
+
+    def draw(self, noise: NoiseRange, clock: Clock, u: Tensor) -> Tensor:
+        # u = alpha x^2 + (1 - alpha) x solved for x, in the form that is free of cancellation.
+        rest = 1 - self.alpha
+        share = 2 * u / (rest + torch.sqrt(rest**2 + 4 * self.alpha * u)).clamp(min=1e-30)
+        return super().draw(noise, clock, share)
+
+
 T_SAMPLERS: Registry[type[TSampler]] = Registry(
     "t_sampler",
     TSampler,
-    {kind.name: kind for kind in (UniformT, UniformSigma, Single, Interval, LogNormal)},
+    {kind.name: kind for kind in (UniformT, UniformSigma, Single, Interval, LogNormal, Linear)},
 )
 # In the JSON of every run, None where the t-sampler has none: keys of stored runs depend on it.
 _FIELDS = ("sigma", "sigma_low", "sigma_high", "log_mean", "log_std")

@@ -1,7 +1,7 @@
 """Samplers: Euler-Maruyama, predictor-corrector and the probability-flow ODE, given a code.
 
 All walk from the prior at t_max, or from a start, down to t_min, and end on a denoising step, so
-that no noise of size sigma_min is left in the result.
+that no noise of size sigma_min is left in the result. ``invert`` walks the ODE up.
 """
 
 from __future__ import annotations
@@ -97,27 +97,70 @@ def probability_flow_ode(
         >>> ones.x.flatten().tolist(), ones.nfe
         ([1.0, 1.0], 9)
     """
-    if not rho > 0:
-        raise ParameterError(f"rho = {rho!r}: must be above 0")
+    _require_rho(rho)
     x, t_start = _begin(sde, z, shape, steps, generator, start)
     high = float(sde.sigma(torch.tensor(t_start, dtype=torch.float64)))
     low = min(sde.noise.sigma_min, high)
     ramp = torch.linspace(high ** (1 / rho), low ** (1 / rho), steps, dtype=torch.float64) ** rho
+    counted = _Counted(denoiser, z)
+    at_end = _heun(sde, counted, x, ramp)
+    return _finish(counted(at_end, float(sde.t(ramp[-1]))), counted, "probability_flow_ode")
+
+
+@torch.no_grad()
+def invert(
+    sde: SDE,
+    denoiser: ModelFunction,
+    z: Tensor | None,
+    x0: Tensor,
+    steps: int,
+    rho: float = 7.0,
+) -> Samples:
+    """The noise that the probability-flow ODE makes ``x0`` of, NFE = 2 * steps - 2 (DRL Sec. 2.1).
+
+    The same ODE and grid walked up, from ``x0`` (B, ...) taken for a point at sigma_min to
+    t_max. With the same code ``probability_flow_ode`` leads back to ``x0`` from there, up to the
+    error of both walks and its denoising step. Errors as there, and for steps < 2.
+
+    Example:
+        Points that are known to lie at 1 leave no trace of x0 but its distance from there:
+
+        >>> import torch
+        >>> from drlcore import VESDE, NoiseRange
+        >>> from drlcore.sampling import invert
+        >>> def denoiser(xt, t, z):
+        ...     return torch.ones_like(xt)
+        >>> noise = invert(VESDE(NoiseRange()), denoiser, None, torch.tensor([[1.0], [1.02]]), 9)
+        >>> noise.x.round().flatten().tolist(), noise.nfe
+        ([1.0, 101.0], 16)
+    """
+    if steps < 2:
+        raise ParameterError(f"steps = {steps!r}: walking up takes at least 2 levels")
+    _require_rho(rho)
+    _require_fit(z, tuple(x0.shape))
+    ends = (sde.noise.sigma_min ** (1 / rho), sde.noise.sigma_max ** (1 / rho))
+    ramp = torch.linspace(*ends, steps, dtype=torch.float64) ** rho
+    counted = _Counted(denoiser, z)
+    start = float(sde.mean_coefficient(sde.t(ramp[0]))) * x0
+    return _finish(_heun(sde, counted, start, ramp), counted, "invert")
+
+
+def _heun(sde: SDE, denoiser: Callable[[Tensor, float], Tensor], x: Tensor, ramp: Tensor) -> Tensor:
+    """The ODE from ``x`` at the first level of ``ramp`` to the last, two evaluations a step."""
     times = sde.t(ramp)
     scales = sde.mean_coefficient(times)
-    counted = _Counted(denoiser, z)
 
     def denoised(y: Tensor, i: int) -> Tensor:
-        return counted(float(scales[i]) * y, float(times[i]))
+        return denoiser(float(scales[i]) * y, float(times[i]))
 
     y = x / float(scales[0])
-    for i in range(steps - 1):
+    for i in range(len(ramp) - 1):
         sigma, following = float(ramp[i]), float(ramp[i + 1])
         slope = (y - denoised(y, i)) / sigma
         euler = y + (following - sigma) * slope
         slope = 0.5 * (slope + (euler - denoised(euler, i + 1)) / following)
         y = y + (following - sigma) * slope
-    return _finish(denoised(y, steps - 1), counted, "probability_flow_ode")
+    return float(scales[-1]) * y
 
 
 @torch.no_grad()
@@ -227,8 +270,7 @@ def _begin(
 ) -> tuple[Tensor, float]:
     if steps < 1:
         raise ParameterError(f"steps = {steps!r}: must be at least 1")
-    if z is not None and z.shape[:1] != torch.Size(shape[:1]):
-        raise ParameterError(f"z of shape {tuple(z.shape)} does not fit {shape[0]} samples")
+    _require_fit(z, shape)
     if start is None:
         x = sde.prior(shape, generator)
         return (x if z is None else x.to(z.device)), sde.t_max
@@ -239,3 +281,13 @@ def _begin(
     if not sde.t_min - slack <= t <= sde.t_max + slack:
         raise ParameterError(f"start time {t:g} lies outside [{sde.t_min:g}, {sde.t_max:g}]")
     return x, min(max(t, sde.t_min), sde.t_max)
+
+
+def _require_rho(rho: float) -> None:
+    if not rho > 0:
+        raise ParameterError(f"rho = {rho!r}: must be above 0")
+
+
+def _require_fit(z: Tensor | None, shape: tuple[int, ...]) -> None:
+    if z is not None and z.shape[:1] != torch.Size(shape[:1]):
+        raise ParameterError(f"z of shape {tuple(z.shape)} does not fit {shape[0]} samples")

@@ -119,6 +119,22 @@ class SemiSupervisedPreset(MethodsPreset):
     products_per_job: int = Field(ge=1)
 
 
+class GenerationPreset(Parameters):
+    """The numbers of notebooks 17 to 19 that notebook 03 does not share.
+
+    Attributes:
+        walk_steps: of Euler-Maruyama over the whole clock, in notebook 17.
+        samples: judged there, of each start; in notebook 19 pairs of images.
+        images: as many samples are judged in notebooks 18 and 19.
+        adversary_steps: training steps of notebook 18.
+    """
+
+    walk_steps: int = Field(ge=2)
+    samples: int = Field(ge=10)
+    images: int = Field(ge=10)
+    adversary_steps: int = Field(ge=1)
+
+
 class Preset(TrainingPreset):
     """The numbers of one scale.
 
@@ -136,6 +152,7 @@ class Preset(TrainingPreset):
         comparison: of notebooks 05 to 08 and 12 to 15.
         semi_supervised: of notebook 09.
         photographs: of notebook 16, what differs from notebook 09.
+        generation: of notebooks 17 to 19.
         runs_per_job, products_per_job: how many one batch job does, one after another.
     """
 
@@ -154,6 +171,7 @@ class Preset(TrainingPreset):
     comparison: ComparisonPreset
     semi_supervised: SemiSupervisedPreset
     photographs: SemiSupervisedPreset
+    generation: GenerationPreset
     runs_per_job: int = Field(ge=1)
     products_per_job: int = Field(ge=1)
 

@@ -168,10 +168,12 @@ def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
     return _sheet(run, "reconstructions", sheets.reconstructions, steps)
 
 
-def quality(run: RunParameters, steps: int, by: RunParameters) -> Product[pd.DataFrame]:
+def quality(
+    run: RunParameters, steps: int, by: RunParameters, images: int = protocols.QUALITY_IMAGES
+) -> Product[pd.DataFrame]:
     """Its samples as the run ``by`` reads them, see ``protocol.quality_of_samples``."""
-    compute = partial(protocols.quality_of_samples, steps=steps, by=by)
-    return _judged(run, "quality", compute, by, images=protocols.QUALITY_IMAGES, steps=steps)
+    compute = partial(protocols.quality_of_samples, steps=steps, by=by, images=images)
+    return judged(run, "quality", compute, by, images=images, steps=steps)
 
 
 def samplers(
@@ -180,7 +182,7 @@ def samplers(
     """The same by every sampler, see ``protocol.quality_by_sampler``."""
     settings: dict[str, Any] = {"ode_steps": ode_steps, "sde_nfe": sde_nfe}
     compute = partial(protocols.quality_by_sampler, by=by, **settings)
-    return _judged(run, "samplers", compute, by, images=protocols.SAMPLER_IMAGES, **settings)
+    return judged(run, "samplers", compute, by, images=protocols.SAMPLER_IMAGES, **settings)
 
 
 def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
@@ -268,13 +270,14 @@ def _probed(
     return Product(run, kind, ".csv", partial(probe, protocol=protocol), everything)
 
 
-def _judged(
+def judged(
     run: RunParameters,
     kind: str,
     compute: Callable[..., pd.DataFrame],
     by: RunParameters,
     **settings: Any,
 ) -> Product[pd.DataFrame]:
+    """What ``compute`` makes of samples as the run ``by`` reads them."""
     thresholds = {"confident": sample_quality.CONFIDENT, "nearest": sample_quality.NEAREST}
     return Product(run, kind, ".csv", compute, {**settings, "by": by.key, **thresholds})
 

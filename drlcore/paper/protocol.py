@@ -119,16 +119,16 @@ def reader(dataset: str, steps: int) -> RunParameters:
 
 
 def quality_of_samples(
-    run: RunParameters, model: EncoderModel, steps: int, by: RunParameters
+    run: RunParameters, model: EncoderModel, steps: int, by: RunParameters, images: int
 ) -> pd.DataFrame:
     """Samples from codes of validation images as the classifier ``by`` reads them.
 
     Beside test images; see ``probes.sample_quality``. Columns ``of``, ``samples`` or ``real``, the
     validation images themselves; ``metric``; ``value``.
     """
-    samples, _, _ = samples_of_codes(run, model, steps, QUALITY_IMAGES)
-    classifier, shown, real = _reference(run, by, QUALITY_IMAGES)
-    readings = {"samples": _read(classifier, samples, by), "real": shown}
+    samples, _, _ = samples_of_codes(run, model, steps, images)
+    classifier, shown, real = reference(run, by, images)
+    readings = {"samples": reading(classifier, samples, by), "real": shown}
     found = {of: sample_quality(each, shown, real) for of, each in readings.items()}
     rows = [(of, name, value) for of, each in found.items() for name, value in each.items()]
     return pd.DataFrame(rows, columns=["of", "metric", "value"])
@@ -150,27 +150,28 @@ def quality_by_sampler(
     walks = [("heun", steps) for steps in ode_steps]
     walks += [("euler-maruyama", nfe) for nfe in sde_nfe]
     walks += [("predictor-corrector", nfe // 2) for nfe in sde_nfe]
-    classifier, shown, real = _reference(run, by, SAMPLER_IMAGES)
+    classifier, shown, real = reference(run, by, SAMPLER_IMAGES)
     rows = []
     for sampler, steps in walks:
         samples, _, nfe = samples_of_codes(run, model, steps, SAMPLER_IMAGES, sampler)
-        found = sample_quality(_read(classifier, samples, by), shown, real)
+        found = sample_quality(reading(classifier, samples, by), shown, real)
         rows += [(sampler, nfe, name, value) for name, value in found.items()]
     rows += [("real", 0, name, value) for name, value in sample_quality(shown, shown, real).items()]
     return pd.DataFrame(rows, columns=["sampler", "nfe", "metric", "value"])
 
 
-def _reference(
+def reference(
     run: RunParameters, by: RunParameters, images: int
 ) -> tuple[EncoderModel, Reading, Reading]:
     """The classifier, and its reading of the images that give codes, and of the test images."""
     classifier, dataset = load_or_train(by, progress=False), load_dataset(run.dataset)
-    shown = _read(classifier, dataset.validation.x[:images], by)
-    return classifier, shown, _read(classifier, dataset.test.x, by)
+    shown = reading(classifier, dataset.validation.x[:images], by)
+    return classifier, shown, reading(classifier, dataset.test.x, by)
 
 
 @torch.no_grad()
-def _read(classifier: EncoderModel, x: Tensor, by: RunParameters) -> Reading:
+def reading(classifier: EncoderModel, x: Tensor, by: RunParameters) -> Reading:
+    """What ``classifier``, the trained run ``by``, makes of images."""
     codes = encode(classifier, x)
     if not METHODS[by.method].needs_labels:
         return Reading.of(codes, None)

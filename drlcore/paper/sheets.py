@@ -58,7 +58,7 @@ def latent_grid(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
     z1, z2 = (np.linspace(low[i], high[i], GRID, dtype=np.float32) for i in (0, 1))
     z = np.tile(np.median(codes, axis=0), (GRID * GRID, 1)).astype(np.float32)
     z[:, 0], z[:, 1] = np.tile(z1, GRID), np.repeat(z2[::-1], GRID)
-    images, nfe = _draw(run, model, torch.from_numpy(z), steps)
+    images, nfe = draw(run, model, torch.from_numpy(z), steps)
     return {"images": images, "z1": z1, "z2": z2, "nfe": nfe}
 
 
@@ -86,7 +86,7 @@ def swapped_codes(run: RunParameters, model: EncoderModel, steps: int) -> Arrays
         t = model.sde.t(torch.tensor(sigma))
         xt = model.sde.perturb(x0, t.expand(len(x0)), noise)
         start = (xt.repeat_interleave(n, 0), float(t))
-        sheet, nfe = _draw(run, model, codes.repeat(n, 1), steps, start)
+        sheet, nfe = draw(run, model, codes.repeat(n, 1), steps, start)
         noisy.append(to_uint8(xt / model.sde.mean_coefficient(t)))
         images.append(sheet.reshape(n, n, *dataset.shape))
     return {
@@ -110,8 +110,8 @@ def same_code(run: RunParameters, model: EncoderModel, steps: int) -> Arrays:
     """
     x0 = load_dataset(run.dataset).test.x[:DIVERSITY_IMAGES]
     codes = torch.from_numpy(encode(model, x0, run.read_at))
-    images, nfe = _draw(run, model, codes[:1].expand(SAME_CODE_SAMPLES, -1), steps)
-    draws, _ = _draw(run, model, codes.repeat_interleave(DIVERSITY_SAMPLES, 0), steps)
+    images, nfe = draw(run, model, codes[:1].expand(SAME_CODE_SAMPLES, -1), steps)
+    draws, _ = draw(run, model, codes.repeat_interleave(DIVERSITY_SAMPLES, 0), steps)
     values = draws.reshape(len(x0), DIVERSITY_SAMPLES, -1).astype(np.float32) / 127.5 - 1
     difference = values - x0.flatten(1).numpy()[:, None]
     return {
@@ -132,7 +132,7 @@ def reconstructions(run: RunParameters, model: EncoderModel, steps: int) -> Arra
     dataset = load_dataset(run.dataset)
     x0 = dataset.test.x[one_of_each(dataset, dataset.n_classes or GRID)]
     codes = torch.from_numpy(encode(model, x0, run.read_at))
-    images, nfe = _draw(run, model, codes.repeat_interleave(3, 0), steps)
+    images, nfe = draw(run, model, codes.repeat_interleave(3, 0), steps)
     return {
         "clean": to_uint8(x0),
         "images": images.reshape(len(x0), 3, *dataset.shape),
@@ -141,7 +141,12 @@ def reconstructions(run: RunParameters, model: EncoderModel, steps: int) -> Arra
 
 
 def samples_of_codes(
-    run: RunParameters, model: EncoderModel, steps: int, images: int, sampler: str = "heun"
+    run: RunParameters,
+    model: EncoderModel,
+    steps: int,
+    images: int,
+    sampler: str = "heun",
+    start: Start | None = None,
 ) -> tuple[Tensor, Tensor, int]:
     """One sample from the code of each of the first validation images, those images, and the NFE.
 
@@ -150,6 +155,7 @@ def samples_of_codes(
 
     Args:
         sampler: a name of ``SAMPLERS``.
+        start: where the walk begins, N points and their time; the prior if none is given.
     """
     part = load_dataset(run.dataset).validation.first(images)
     device = next(model.parameters()).device
@@ -158,8 +164,8 @@ def samples_of_codes(
     with torch.no_grad():
         code = METHODS[run.method].code(model, part.x.to(device), part.y.to(device), t)
     z = code.sample(torch.Generator().manual_seed(run.seed))
-    drawn, nfe = _draw(run, model, z, steps, sampler=sampler)
-    return torch.from_numpy(drawn).float() / 127.5 - 1, part.x, int(nfe)
+    drawn, nfe = draw(run, model, z, steps, start, sampler)
+    return from_uint8(drawn), part.x, int(nfe)
 
 
 def codes_of_test(run: RunParameters, model: EncoderModel) -> Arrays:
@@ -183,7 +189,7 @@ def code_cloud(run: RunParameters, model: EncoderModel) -> Arrays:
     }
 
 
-def _draw(
+def draw(
     run: RunParameters,
     model: EncoderModel,
     z: Tensor,
@@ -207,6 +213,11 @@ def _draw(
 def to_uint8(x: Tensor) -> np.ndarray:
     """Images in [-1, 1], clipped to it, as bytes."""
     return ((x.cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
+
+
+def from_uint8(images: np.ndarray) -> Tensor:
+    """The images that ``to_uint8`` made bytes of, in [-1, 1]."""
+    return torch.from_numpy(images).float() / 127.5 - 1
 
 
 def one_of_each(dataset: Dataset, n: int) -> np.ndarray:

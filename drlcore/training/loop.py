@@ -19,6 +19,8 @@ from drlcore.data.label_splits import label_split
 from drlcore.errors import TrainingError
 from drlcore.loss import Batch
 from drlcore.model import EncoderModel
+from drlcore.sde import SDE
+from drlcore.training.adversary import RATE, Adversary
 from drlcore.training.checkpoint import (
     load_optimiser,
     load_state,
@@ -30,6 +32,7 @@ from drlcore.training.run import RunParameters
 
 RESUME = "resume.safetensors"
 HISTORY = ("step", "loss", "score_loss", "penalty", "encoder_gradient", "score_gradient")
+WITH_ADVERSARY = (*HISTORY, "alpha")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -77,7 +80,8 @@ def train(
     Returns:
         History, one row every 50 steps and at the end: means of the loss and its parts since the
         row before (``score_loss`` is the main term, whatever the method), and the gradient norms
-        into the encoder and into the rest, score network or head, at that step.
+        into the encoder and into the rest, score network or head, at that step. Against an
+        adversary also ``alpha``, by which the times of that step were drawn.
 
     Raises:
         TrainingError: the loss, or a weight after the last step, is not finite; names step, sigma
@@ -113,10 +117,11 @@ def train(
     optimiser = torch.optim.Adam(
         trained.values(), lr=run.learning_rate, eps=run.adam_epsilon, fused=True
     )
+    adversary = None if run.adversary is None else Adversary(run.adversary, device)
     generator = torch.Generator().manual_seed(run.seed)
     torch.manual_seed(run.seed)  # dropout draws from the global generator
     of = f"run {run.key} on data {dataset.checksum}"
-    state = _ResumeState(folder / RESUME, of, model, average, optimiser, generator)
+    state = _ResumeState(folder / RESUME, of, model, average, optimiser, generator, adversary)
     first, rows, sums = state.load()
     method = METHODS[run.method]
     steps = run.steps_taken
@@ -124,10 +129,12 @@ def train(
     left = range(first, steps)
     bar = tqdm(left, run.title, steps, initial=first, disable=not progress, leave=False)
     for step in bar:
+        rate = _learning_rate(run, step)
         for group in optimiser.param_groups:
-            group["lr"] = _learning_rate(run, step)
+            group["lr"] = rate
         chosen = torch.randint(len(images), (run.batch_size,), generator=generator)
-        t = model.sde.draw_t(run.batch_size, generator).to(device)
+        drawn = adversary.draw_t if adversary else SDE.draw_t
+        t = drawn(model.sde, run.batch_size, generator).to(device)
         x0, y = images[chosen].to(device), labels[chosen].to(device)
         loss = method.loss(model, Batch(x0, y, t, generator, run.lambda_z, run.weighting))
         parts = torch.stack([loss.total, loss.score.mean(), loss.penalty]).detach().cpu()
@@ -139,7 +146,8 @@ def train(
         if (step + 1) % 50 == 0 or step + 1 == steps:
             since = step - (int(rows[-1][0]) if rows else 0) + 1
             norms = [_gradient_norm(trained, of_encoder) for of_encoder in (True, False)]
-            rows.append([step + 1, *(sums / since).tolist(), *norms])
+            learned = [] if adversary is None else [adversary.alpha]
+            rows.append([step + 1, *(sums / since).tolist(), *norms, *learned])
             sums = torch.zeros(3)
             bar.set_postfix(loss=f"{rows[-1][1]:.4g}", refresh=False)
         torch.nn.utils.clip_grad_norm_(trained.values(), run.clip_norm)
@@ -147,6 +155,12 @@ def train(
         decay = min(run.ema_decay, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.values()), list(averaged.values()), 1 - decay)
+        if adversary is not None:
+            uniform = model.sde.draw_t(run.batch_size, generator).to(device)
+            shown = Batch(x0, y, uniform, generator, run.lambda_z, run.weighting)
+            with torch.no_grad():
+                errors = method.loss(model, shown).score
+            adversary.climb(model.sde, uniform, errors, RATE * rate / run.learning_rate)
         if on_step is not None:
             on_step(step + 1)
         if monotonic() - saved > checkpoint_seconds and step + 1 < steps:
@@ -158,7 +172,7 @@ def train(
         for name, value in averaged.items():
             value.copy_(average[name])
     model.eval().requires_grad_(False)
-    return pd.DataFrame(rows, columns=list(HISTORY)).astype({"step": int})
+    return pd.DataFrame(rows, columns=state.columns).astype({"step": int})
 
 
 @dataclass
@@ -171,7 +185,13 @@ class _ResumeState:
     average: dict[str, Tensor]
     optimiser: torch.optim.Optimizer
     generator: torch.Generator
+    adversary: Adversary | None
     last_good: int | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """Of the history."""
+        return list(HISTORY if self.adversary is None else WITH_ADVERSARY)
 
     @property
     def good(self) -> bool:
@@ -186,12 +206,14 @@ class _ResumeState:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
         tensors |= {f"adam.{k}": v for k, v in optimiser_tensors(self.optimiser).items()}
+        if self.adversary is not None:
+            tensors |= {f"adversary.{k}": v for k, v in self.adversary.state().items()}
         tensors["generator"] = self.generator.get_state()
         tensors["global_generator"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["cuda_generator"] = torch.cuda.get_rng_state()
         tensors["sums"] = sums
-        tensors["rows"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(HISTORY))
+        tensors["rows"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(self.columns))
         tensors["step"] = torch.tensor(step)
         save_state(self.path, tensors, self.of)
         self.last_good = step
@@ -204,6 +226,8 @@ class _ResumeState:
         for name, value in with_prefix("average.", tensors).items():
             self.average[name].copy_(value)
         load_optimiser(self.optimiser, with_prefix("adam.", tensors))
+        if self.adversary is not None:
+            self.adversary.load(with_prefix("adversary.", tensors))
         self.generator.set_state(tensors["generator"])
         torch.set_rng_state(tensors["global_generator"])
         if "cuda_generator" in tensors and torch.cuda.is_available():

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-from contextlib import suppress
 from typing import Annotated, Any, Self
 
 import torch
@@ -19,17 +16,19 @@ from drlcore.errors import ParameterError
 from drlcore.loss import WEIGHTINGS
 from drlcore.model import EncoderModel, RepresentationModel
 from drlcore.networks import ENCODERS, SCORE_NETWORKS
-from drlcore.noise_range import NoiseRange
+from drlcore.noise_range import NoiseRange, UniformT
 from drlcore.parameters import Parameters, Registry, fingerprint
 from drlcore.score_network import Denoiser
 from drlcore.sde import SDES
 from drlcore.time_embedding import TimeEmbeddingKind
+from drlcore.training.revision import revision
 
 MethodName = Annotated[str, AfterValidator(METHODS.known)]
 SDEName = Annotated[str, AfterValidator(SDES.known)]
 EncoderName = Annotated[str, AfterValidator(ENCODERS.known)]
 ScoreNetworkName = Annotated[str, AfterValidator(SCORE_NETWORKS.known)]
 Weighting = Annotated[str, AfterValidator(WEIGHTINGS.known)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class RunParameters(Parameters):
@@ -62,6 +61,8 @@ class RunParameters(Parameters):
         train_images: train on the first so many images; None for all.
         label_split: of these, train on the images of this label split alone, as the released
             code's pretraining does; None for all. Probes are fitted on all of them still.
+        adversary: share of times that stays uniform, p_KL, while an adversary learns the weighting
+            of the others, see ``training.adversary``; None for no adversary.
         threads: CPU threads; sums depend on it, so it belongs to the run.
         first_stage: a run whose encoder is taken over and frozen; only the score network trains.
 
@@ -102,6 +103,7 @@ class RunParameters(Parameters):
     label_split: LabelSplit | None = Field(default=None, exclude_if=lambda split: split is None)
     cooldown: float = Field(default=0.0, ge=0, le=1, exclude_if=lambda share: share == 0)
     adam_epsilon: float = Field(default=1e-8, gt=0, exclude_if=lambda epsilon: epsilon == 1e-8)
+    adversary: Share | None = Field(default=None, exclude_if=lambda share: share is None)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -125,6 +127,16 @@ class RunParameters(Parameters):
         if self.lambda_z > 0 and not method.penalised:
             raise ValueError(
                 f"lambda_z = {self.lambda_z:g}: method {self.method!r} has no penalty on z, so 0"
+            )
+        if self.adversary is not None and not method.denoises:
+            raise ValueError(
+                f"adversary = {self.adversary:g}: method {self.method!r} trains no score network "
+                "whose loss it could weigh, so None"
+            )
+        if self.adversary is not None and self.noise.t_sampler.name != UniformT.name:
+            raise ValueError(
+                f"adversary = {self.adversary:g}: it weighs uniform t, and t_sampler is "
+                f"{self.noise.t_sampler.name!r}; give a whole range with t_sampler 'uniform_t'"
             )
         if self.batch_size < method.fewest:
             raise ValueError(
@@ -179,11 +191,11 @@ class RunParameters(Parameters):
         }
         found: dict[str, int | str] = {}
         for kind, part in parts.items():
-            revision = _revision(part)
-            if isinstance(revision, str):  # by kind: own parts of two kinds may share a name
-                found[kind] = revision
-            elif revision:  # by name, as in the keys of stored runs
-                found[getattr(self, kind)] = revision
+            its = revision(part)
+            if isinstance(its, str):  # by kind: own parts of two kinds may share a name
+                found[kind] = its
+            elif its:  # by name, as in the keys of stored runs
+                found[getattr(self, kind)] = its
         return found
 
     @property
@@ -217,36 +229,6 @@ class RunParameters(Parameters):
         paper does not mention.
         """
         return self.updated(first_stage=self, noise=noise, **changes)
-
-
-def _revision(part: Any) -> int | str:
-    """The count of its changes; of an own class or function a fingerprint of its source.
-
-    With that of the own classes it inherits from.
-    """
-    if part.__module__.startswith("drlcore."):
-        return getattr(part, "revision", 0)
-    theirs = ("drlcore", "torch", "pydantic", "abc", "builtins")
-    classes = inspect.getmro(part) if inspect.isclass(part) else [part]
-    own = [each for each in classes if each.__module__.partition(".")[0] not in theirs]
-    return hashlib.sha256("".join(map(_source, own)).encode()).hexdigest()[:12]
-
-
-def _source(part: Any) -> str:
-    """What ``part`` says; of a class typed in a notebook or at a prompt what its members say."""
-    with suppress(OSError, TypeError):
-        source = inspect.getsource(part)
-        if not inspect.isclass(part) or f"class {part.__name__}" in source:
-            return source  # Python 3.13 has lines of some file for a class typed at a prompt
-    if inspect.isfunction(part):
-        constants = [each for each in part.__code__.co_consts if not inspect.iscode(each)]
-        return f"{part.__code__.co_code.hex()} {constants}"
-    said = {
-        name: _source(value) if inspect.isfunction(value) else repr(value)
-        for name, value in vars(part).items()
-        if name == "__init__" or not name.startswith(("__", "_abc"))
-    }
-    return f"{part.__qualname__} {said}"
 
 
 def build_model(run: RunParameters, dataset: Dataset) -> EncoderModel:

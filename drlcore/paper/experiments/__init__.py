@@ -10,6 +10,7 @@ from drlcore.errors import ParameterError
 from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.experiments.closed_form import Floor, ForwardSDE, StartHere
 from drlcore.paper.experiments.data_sets import DataSets
+from drlcore.paper.experiments.generative import AdversarialWeighting, Generation, InitialTime
 from drlcore.paper.experiments.latent_space import LatentSpace
 from drlcore.paper.experiments.learning_curves import LearningCurves
 from drlcore.paper.experiments.natural_images import (
@@ -42,6 +43,9 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         DataSets,
         NaturalTrajectory,
         NaturalSemiSupervised,
+        InitialTime,
+        AdversarialWeighting,
+        Generation,
     )
 }
 

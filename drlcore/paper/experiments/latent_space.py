@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from drlcore.baselines import METHODS
-from drlcore.paper.experiments.base import ImageExperiment, LatentDim, Penalty, Seed, Seeds
+from drlcore.paper.experiments.base import LatentDim, Penalty
 from drlcore.paper.experiments.comparison import LAMBDA
+from drlcore.paper.experiments.sampled import Sampled
 from drlcore.paper.products import (
     Product,
     codes,
@@ -21,33 +22,26 @@ from drlcore.paper.products import (
     swapped_codes,
     usage,
 )
-from drlcore.paper.protocol import reader
 from drlcore.training.run import RunParameters
 
 # What notebook 03 compares.
 SETTINGS = tuple(product(("drl", "vdrl"), ("uniform_t", "uniform_sigma")))
 
 
-class LatentSpace(ImageExperiment):
+class LatentSpace(Sampled):
     """Notebook 03: DRL and VDRL with a 2-D code, at uniform t and at uniform sigma.
 
     Attributes:
         latent_dim: size of z; grids of samples are drawn over its first two coordinates.
         lambda_l1: weight of L1 (DRL).
         lambda_kl: weight of KL (VDRL); None is ``comparison.LAMBDA``'s, and where samples are
-            judged the preset's, which goes with the weighting there.
-        seed: the first seed, the one that pictures show.
-        n_seeds: how many seeds from there on every number is measured over; None takes the
-            preset's.
+            judged the preset's.
     """
 
     notebook = "03_train_drl"
     writes = (notebook,)
     latent_dim: LatentDim = 2
     lambda_l1: Penalty = 0.0
-    lambda_kl: Penalty | None = None
-    seed: Seed = 0
-    n_seeds: Seeds | None = None
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -65,7 +59,7 @@ class LatentSpace(ImageExperiment):
             noise=self.noise.updated(t_sampler=t_sampler),
             weighting=self.base().weighting,
             latent_dim=self.latent_dim,
-            lambda_z=self._price(LAMBDA["vdrl"]) if METHODS[method].gaussian else self.lambda_l1,
+            lambda_z=self._price if METHODS[method].gaussian else self.lambda_l1,
             seed=self.seed if seed is None else seed,
         )
 
@@ -84,32 +78,15 @@ class LatentSpace(ImageExperiment):
         """Denoising score matching without a code: the floor to get under."""
         return self.run("vdrl", "uniform_t", seed).updated(method="dsm", lambda_z=0.0)
 
-    def of_dimension(self, latent_dim: int, seed: int | None = None) -> RunParameters:
-        """VDRL with a code of some size, trained in one stage so that its samples are judged."""
-        return self.sampled(
-            method="vdrl",
-            latent_dim=latent_dim,
-            lambda_z=self._price(self.numbers.drawn.lambda_kl),
-            seed=self.seed if seed is None else seed,
-        )
-
-    def without_code(self, seed: int | None = None) -> RunParameters:
-        """The same without a code."""
-        return self.of_dimension(self.latent_dim, seed).updated(method="dsm", lambda_z=0.0)
-
     def drawn(self, seed: int | None = None) -> dict[str, RunParameters]:
         """The runs whose samples are judged, by what tables call them."""
         sizes = self.numbers.latent_dims
         with_code = {f"code of {size}": self.of_dimension(size, seed) for size in sizes}
         return {"no code": self.without_code(seed), **with_code}
 
-    def _price(self, usual: float) -> float:
-        return usual if self.lambda_kl is None else self.lambda_kl
-
     @property
-    def reader(self) -> RunParameters:
-        """The classifier that samples are read by; without labels an autoencoder."""
-        return reader(self.dataset, self.numbers.reader_steps)
+    def _price(self) -> float:
+        return LAMBDA["vdrl"] if self.lambda_kl is None else self.lambda_kl
 
     def quality(self, run: RunParameters) -> Product[pd.DataFrame]:
         """How good the samples of ``run`` are."""
@@ -117,8 +94,8 @@ class LatentSpace(ImageExperiment):
 
     def samplers(self, seed: int | None = None) -> Product[pd.DataFrame]:
         """How good they are by every sampler: VDRL with the largest code."""
-        run = self.of_dimension(max(self.numbers.latent_dims), seed)
-        return samplers(run, self.reader, self.numbers.ode_steps, self.numbers.sde_nfe)
+        ode_steps, sde_nfe = self.numbers.ode_steps, self.numbers.sde_nfe
+        return samplers(self.largest(seed), self.reader, ode_steps, sde_nfe)
 
     def used(self, seed: int) -> list[RunParameters]:
         """The runs whose use of the code is measured, those without one beside them."""
