@@ -108,14 +108,9 @@ class Generation(Sampled):
         grid = self.noise.grid(9)
         return {"low noise": grid[3], "high noise": grid[6]}
 
-    def sizes(self) -> tuple[int, ...]:
-        """Of the codes that are drawn without an image."""
-        sizes = self.numbers.latent_dims
-        return tuple(dict.fromkeys((min(sizes), max(sizes))))
-
     def drawn(self) -> list[RunParameters]:
-        """VDRL with each size of code, every seed."""
-        return [self.of_dimension(size, seed) for size in self.sizes() for seed in self.seeds]
+        """VDRL with the largest code, every seed."""
+        return [self.largest(seed) for seed in self.seeds]
 
     def unconditional(self) -> list[RunParameters]:
         """Models without a code, every seed."""

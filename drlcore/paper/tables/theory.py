@@ -32,7 +32,7 @@ def floor_rows(
     for column in floors.columns:
         rows += [(s, f"floor_{column}", v) for s, v in floors[column].items()]
     rows += [(r.sigma, f"gain_{r.factor}", r.gain) for r in gains.itertuples()]
-    return _toy_rows(rows, "dsm", sde, seed)
+    return toy_rows(rows, "dsm", sde, seed)
 
 
 def gain_rows(gains: pd.DataFrame, price: float) -> pd.DataFrame:
@@ -41,12 +41,13 @@ def gain_rows(gains: pd.DataFrame, price: float) -> pd.DataFrame:
     for r in gains.itertuples():
         rows += [(r.sigma, f"gain_{r.factor}", r.gain)]
         rows += [(r.sigma, f"pays_{r.factor}", float(r.gain > price))]
-    return _toy_rows(rows, "theory", "ve", 0)
+    return toy_rows(rows, "theory", "ve", 0)
 
 
-def _toy_rows(
+def toy_rows(
     rows: Sequence[tuple[float, str, float]], method: str, sde: str, seed: int
 ) -> pd.DataFrame:
+    """Rows of (level, metric, value) as rows of a result table."""
     table = pd.DataFrame(rows, columns=["sigma_max", "metric", "value"])
     return table.assign(
         dataset="toy", method=method, sde=sde, t_sampler="single", sigma_min=table.sigma_max,
