@@ -21,6 +21,7 @@ STAND_IN_STYLES = {
     "data": {"colour": "C2", "label": "images: the exact law"},
 }
 P_KL_MAP = "plasma"
+WEIGHTING_TITLES = {"std2": "λ = σ²", "edm": "all levels alike"}
 TILE = 4
 
 
@@ -114,27 +115,33 @@ def adversary(table: pd.DataFrame, histories: Mapping[float, Sequence[pd.DataFra
 def misled(losses: pd.DataFrame, alphas: pd.DataFrame) -> Figure:
     """What the adversary climbs where the constant is known, and where that leads (DRL Prop. 1).
 
+    Above the loss of a network after the game against the whole loss; below alpha by step.
+
     Args:
-        losses: columns data, sigma, loss, constant, of a network at some levels.
-        alphas: columns data, seed, against, step, alpha.
+        losses: columns data, weighting, against, sigma, loss, constant.
+        alphas: columns data, weighting, seed, against, step, alpha.
     """
-    names = list(losses.data.unique())
-    figure, axes = plt.subplots(2, len(names), figsize=(3.8 * len(names), 5.2), squeeze=False)
+    cells = losses[["data", "weighting"]].drop_duplicates().itertuples(index=False)
+    chosen = list(cells)
+    figure, axes = plt.subplots(2, len(chosen), figsize=(2.7 * len(chosen), 4.6), sharey="row")
     colours = {"loss": "k", "loss less constant": "C3"}
-    for name, (above, below) in zip(names, axes.T, strict=True):
-        of = losses[losses.data == name]
+    for (name, weighting), (above, below) in zip(chosen, axes.T, strict=True):
+        of = losses[(losses.data == name) & (losses.weighting == weighting)]
+        of = of[of.against == "loss"]
         above.plot(of.sigma, of.loss, "k", label="loss")
         above.fill_between(of.sigma, of.constant, color="0.85", label="constant: the floor")
         above.plot(of.sigma, of.loss - of.constant, color="C3", label="loss less constant")
-        above.set(xscale="log", xlabel="σ", ylabel="weighted loss", title=name)
-        climbed = alphas[alphas.data == name].rename(columns={"alpha": "value"})
-        for against, rows in climbed.groupby("against"):
+        above.set(xscale="log", xlabel="σ", title=f"{name}, {WEIGHTING_TITLES[weighting]}")
+        climbed = alphas[(alphas.data == name) & (alphas.weighting == weighting)]
+        for against, rows in climbed.rename(columns={"alpha": "value"}).groupby("against"):
             spread = over_seeds(rows, "step")
             line_with_band(below, spread, colours[str(against)], ms=0, label=f"climbs {against}")
         below.axhline(0, color="0.7", lw=0.8)
-        below.set(xlabel="training step", ylabel="α", ylim=(-1.05, 1.05))
+        below.set(xlabel="training step", ylim=(-1.05, 1.05))
+    axes[0, 0].set_ylabel("weighted loss")
+    axes[1, 0].set_ylabel("α")
     axes[0, 0].legend(fontsize=7)
-    axes[1, 0].legend(fontsize=7)
+    axes[1, -1].legend(fontsize=7, loc="center right")
     return figure
 
 

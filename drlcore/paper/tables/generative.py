@@ -44,14 +44,15 @@ def toy_alpha_rows(alphas: pd.DataFrame) -> pd.DataFrame:
     """The last alpha where the constant is known: ``alpha_of_loss`` and ``..._less_constant``.
 
     Args:
-        alphas: columns data, seed, against, step, alpha.
+        alphas: columns data, weighting, seed, against, step, alpha.
     """
-    last = alphas.sort_values("step").groupby(["data", "seed", "against"], sort=False).last()
+    by = ["data", "weighting", "seed", "against"]
+    last = alphas.sort_values("step").groupby(by, sort=False).last()
     tables = []
     for row in last.reset_index().itertuples():
         metric = f"alpha_of_{str(row.against).replace(' ', '_')}"
         one = toy_rows([(50.0, metric, float(row.alpha))], "dsm", "ve", int(row.seed))
-        tables.append(one.assign(dataset=row.data))
+        tables.append(one.assign(dataset=row.data, weighting=row.weighting))
     return pd.concat(tables, ignore_index=True)
 
 
