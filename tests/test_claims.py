@@ -9,19 +9,16 @@ import pandas as pd
 import pytest
 from claim_rows import (
     BEST,
-    LEVELS,
-    LITTLE,
     TABLES,
     WITHOUT_OPPOSITE,
     at_best,
     claim_of,
-    join,
-    rows,
     single,
     table_of,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import LEVELS, LITTLE, join, rows
 
 from drlcore.errors import DataError
 from drlcore.paper import claims

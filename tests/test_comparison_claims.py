@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from claim_rows import LITTLE, TIMES, claim_of, curve, join, peaked, static, table_of
+from claim_rows import TIMES, claim_of, curve, peaked, static, table_of
+from made_up import LITTLE, join
 
 from drlcore.errors import DataError
 from drlcore.paper.claims.judge import FAILED, OPPOSITE, REPRODUCED, TREND, Finding

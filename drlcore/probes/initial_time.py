@@ -2,7 +2,7 @@
 
 At time t the reverse process ought to start from xt = a x0 + std noise with x0 from the data. Where
 the noise is large it hardly matters which x0, so that anything may stand in for the data, and the
-walk from t_max down to t may be left out (DRL Fig. 4), (DRL Table 3).
+walk from t_max down to t may be left out.
 """
 
 from __future__ import annotations
