@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from drlcore.laplacenet.classifier import FineTuning
-from drlcore.paper import products
+from drlcore.paper import generation, initial_time, products
 from drlcore.paper.products import Product
 from drlcore.paper.protocol import Protocol
 from drlcore.training.run import RunParameters
@@ -22,9 +22,9 @@ MODULES = {  # what products are computed with, by the wing that it is in
     "baselines": ["views"],
     "data": ["label_splits", "scene"],
     "laplacenet": ["classifier", "fine_tuning", "label_graph", "nearest"],
-    "paper": ["label_graph_sheet", "protocol", "sheets"],
+    "paper": ["generation", "initial_time", "label_graph_sheet", "protocol", "sheets"],
     "probes": [
-        "bands", "mutual_information", "networks", "neural", "over_time", "sample_quality",
+        "bands", "initial_time", "mutual_information", "networks", "neural", "over_time", "sample_quality",
         "static", "trajectory", "usage", "whole_trajectory",
     ],
 }  # fmt: skip
@@ -44,6 +44,11 @@ def every_product() -> dict[str, Product[Any]]:
     reader = RUN.updated(method="supervised")
     made["samplers"] = products.samplers(RUN, reader, (2, 3), (4,))
     made["quality"] = products.quality(RUN, 5, RUN.updated(method="supervised"))
+    made["quality_by_start"] = initial_time.quality_by_start(RUN, reader, 5, 10)
+    made["sheet_by_start"] = initial_time.sheet_by_start(RUN, 5)
+    made["quality_by_prior"] = generation.quality_by_prior(RUN, reader, 5, 10)
+    made["exchanged"] = generation.exchanged(RUN, reader, 5, 10)
+    made["paths"] = generation.paths(RUN, 5)
     for name in ("metrics", "bands", "usage", "codes", "code_cloud", "label_graph"):
         made[name] = getattr(products, name)(RUN)
     for name in ("latent_grid", "swapped_codes", "same_code", "reconstructions"):
@@ -74,11 +79,12 @@ def _numeric(value: object) -> bool:
 
 def test_every_product_is_in_this_file() -> None:
     returning = {
-        name for name, value in vars(products).items()
+        name for module in (products, initial_time, generation)
+        for name, value in vars(module).items()
         if callable(value) and not name.startswith("_")
         and str(getattr(value, "__annotations__", {}).get("return", "")).startswith("Product")
     }  # fmt: skip
-    assert every_product().keys() == returning
+    assert every_product().keys() == returning - {"judged"}  # that makes others
 
 
 def test_names_differ_and_are_the_same_again() -> None:

@@ -12,6 +12,7 @@ from drlcore.oracle.gaussian_mixture import GaussianMixture
 from drlcore.sampling import (
     Samples,
     euler_maruyama,
+    invert,
     predictor_corrector,
     probability_flow_ode,
 )
@@ -218,3 +219,62 @@ def test_refused_options():
         sample("predictor_corrector", sde, 3, 5, snr=0.0)
     with pytest.raises(ParameterError, match="rho"):
         sample("probability_flow_ode", sde, 3, 5, rho=0.0)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 20])
+def test_the_walk_up_from_a_known_point_is_a_straight_line(sde: SDE, levels: int) -> None:
+    """All data at 1: (y - 1) / sigma stays what it is, in one step or many."""
+    x0 = torch.tensor([[1.0], [1.02], [0.9]])
+    up = invert(sde, lambda xt, t, z: torch.ones_like(xt), None, x0, levels)
+    a, high = sde.mean_coefficient(torch.tensor(sde.t_max)), sde.noise.sigma_max
+    expected = float(a) * (1 + (x0 - 1) * high / sde.noise.sigma_min)
+    assert torch.allclose(up.x, expected, rtol=2e-4, atol=1e-3)
+    assert up.nfe == 2 * (levels - 1)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_up_and_down_again_is_where_one_was(sde: SDE, told: bool) -> None:
+    x0, component = MIXTURE.sample(400, seeded())
+    z = component if told else None
+    denoiser = MIXTURE.noised(sde, LABELS).denoiser
+    errors = []
+    for levels in (10, 60):
+        up = invert(sde, denoiser, z, x0, levels)
+        start = (up.x, sde.t_max)
+        down = probability_flow_ode(sde, denoiser, z, (400, 2), levels, seeded(1), start=start)
+        errors.append(float((down.x - x0).norm(dim=1).mean()))
+    assert errors[1] < 0.01 < errors[0]
+    other = probability_flow_ode(sde, denoiser, None if z is None else (z + 1) % 3, (400, 2), 60,
+                                 seeded(1), start=start)  # fmt: skip
+    moved = float((other.x - x0).norm(dim=1).mean())
+    assert moved > 3 if told else moved < 0.01
+
+
+def test_the_noise_that_is_found_is_the_noise_of_the_prior(sde: SDE) -> None:
+    x0, _ = MIXTURE.sample(4000, seeded())
+    up = invert(sde, MIXTURE.noised(sde).denoiser, None, x0, 60)
+    std = float(sde.std(torch.tensor(sde.t_max)))
+    assert float(up.x.std()) == pytest.approx(std, rel=0.05)
+    assert float(up.x.mean(0).abs().max()) < 0.06 * std
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 1}, "steps = 1"),
+        ({"rho": 0.0}, "rho = 0.0"),
+        ({"z": torch.zeros(3)}, "z of shape"),
+    ],
+)
+def test_an_impossible_walk_up_is_refused(changes: dict[str, Any], message: str) -> None:
+    given = {"z": None, "x0": torch.zeros(2, 2), "steps": 5, **changes}
+    with pytest.raises(ParameterError, match=message):
+        invert(SDES["ve"](NoiseRange()), MIXTURE.noised(SDES["ve"](NoiseRange())).denoiser, **given)
+
+
+def test_a_walk_up_that_breaks_says_so() -> None:
+    def broken(xt: Tensor, t: Tensor, z: object) -> Tensor:
+        return xt * math.nan
+
+    with pytest.raises(FloatingPointError, match="invert"):
+        invert(SDES["ve"](NoiseRange()), broken, None, torch.zeros(2, 2), 5)

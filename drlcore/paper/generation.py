@@ -49,7 +49,7 @@ def quality_by_prior(
             rows += [(name, metric, value) for metric, value in found.items()]
         return pd.DataFrame(rows, columns=["prior", "metric", "value"]).dropna()
 
-    settings: dict[str, Any] = {"images": images, "steps": steps}
+    settings: dict[str, Any] = {"images": images, "steps": steps, "apart": APART}
     settings |= {"fitted": FITTED_CODES, "components": COMPONENTS}
     return judged(run, "quality_by_prior", compute, by, **settings)
 
@@ -117,7 +117,7 @@ def exchanged(
                 rows.append((metric, turns, _distance(back, first)))
         return pd.DataFrame(rows, columns=["metric", "steps", "value"])
 
-    return judged(run, "exchanged", compute, by, pairs=pairs, steps=steps, turns=TURNS)
+    return judged(run, "exchanged", compute, by, pairs=pairs, steps=steps, turns=TURNS, apart=APART)
 
 
 def paths(run: RunParameters, steps: int) -> Product[Arrays]:

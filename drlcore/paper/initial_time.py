@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,8 +45,7 @@ def quality_by_start(
         columns = ["stand_in", "start", "at_sigma", "nfe", "metric", "value"]
         return pd.DataFrame(rows, columns=columns)
 
-    settings = {"steps": steps, "images": images, "starts": STARTS, "stood_in": STOOD_IN}
-    return judged(run, "quality_by_start", compute, by, **settings, stand_ins=list(STAND_INS))
+    return judged(run, "quality_by_start", compute, by, **_settings(steps, images))
 
 
 def sheet_by_start(run: RunParameters, steps: int) -> Product[Arrays]:
@@ -65,9 +65,18 @@ def sheet_by_start(run: RunParameters, steps: int) -> Product[Arrays]:
         arrays["sigmas"] = np.array(list(sigmas.values()), dtype=np.float32)
         return arrays
 
-    settings = {"steps": steps, "images": SHEET, "starts": STARTS, "stood_in": STOOD_IN}
-    settings["stand_ins"] = list(STAND_INS)
-    return Product(run, "sheet_by_start", ".safetensors", compute, settings)
+    return Product(run, "sheet_by_start", ".safetensors", compute, _settings(steps, SHEET))
+
+
+def _settings(steps: int, images: int) -> dict[str, Any]:
+    return {
+        "steps": steps,
+        "images": images,
+        "starts": STARTS,
+        "stood_in": STOOD_IN,
+        "stand_ins": list(STAND_INS),
+        "apart": APART,
+    }
 
 
 def _starts(

@@ -169,9 +169,10 @@ def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
 
 
 def quality(
-    run: RunParameters, steps: int, by: RunParameters, images: int = protocols.QUALITY_IMAGES
+    run: RunParameters, steps: int, by: RunParameters, images: int | None = None
 ) -> Product[pd.DataFrame]:
     """Its samples as the run ``by`` reads them, see ``protocol.quality_of_samples``."""
+    images = images or protocols.QUALITY_IMAGES
     compute = partial(protocols.quality_of_samples, steps=steps, by=by, images=images)
     return judged(run, "quality", compute, by, images=images, steps=steps)
 
