@@ -32,6 +32,9 @@ SUBJECTS = {
     "16_cifar10_few_labels": {"normalised_affinity", "spread"},
     "15_cifar10_trajectory": {"NoiseRange", "VESDE", "VPSDE", "SubVPSDE"},
     "14_data_sets": {"NoiseRange", "RunParameters", "train", "encode", "KNeighborsClassifier"},
+    "17_initial_time": {"NoiseRange", "VESDE", "euler_maruyama", "start_at", "components_reached"},
+    "18_adversarial_weighting": {"NoiseRange", "VESDE", "Denoiser", "floor", "Adversary"},
+    "19_generation": {"NoiseRange", "VESDE", "invert", "probability_flow_ode"},
     "09_semi_supervised": {"normalised_affinity", "spread", "pseudo_labels"},
 }  # fmt: skip
 LOADING = ("experiment.compute()", "drlcore.paper.products", "drlcore.training.store")

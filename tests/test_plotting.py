@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from generated import of_games, of_starts
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -18,7 +19,15 @@ from matplotlib.figure import Figure
 
 from drlcore.noise_range import NoiseRange
 from drlcore.oracle.toy import RADII, sample_toy
-from drlcore.paper.plots import data_sets, dial, latent_space, natural_images, style, theory
+from drlcore.paper.plots import (
+    data_sets,
+    dial,
+    generative,
+    latent_space,
+    natural_images,
+    style,
+    theory,
+)
 from drlcore.paper.plots import learning_curves as learning
 from drlcore.paper.plots import network_dial as networks
 from drlcore.probes.bands import BANDS
@@ -733,6 +742,29 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         of_photographs().assign(name=lambda t: t.method), ["drl", "ae", "random"]
     ),
     "dials": lambda: data_sets.dials(of_photographs().assign(dataset="one")),
+    "start_sheets": lambda: generative.start_sheets(
+        {"black": images(32).reshape(2, 16, 1, 4, 4), "starts": np.array([0.5, 1.0]),
+         "sigmas": np.array([0.7, 50.0])}, ["black"]
+    ),
+    "quality_over_starts": lambda: generative.quality_over_starts(
+        of_starts(), {"dsm": "no code", "vdrl": "code of 2"}
+    ),
+    "adversary": lambda: generative.adversary(*of_games()),
+    "misled": lambda: generative.misled(
+        pd.DataFrame({"data": "toy", "weighting": "std2", "against": "loss", "sigma": [0.1, 1.0],
+                      "loss": [1.0, 0.5], "constant": [0.9, 0.2]}),
+        pd.DataFrame({"data": "toy", "weighting": "std2", "against": "loss", "seed": [0, 1],
+                      "step": 50, "alpha": [-0.5, -0.6]}),
+    ),
+    "priors": lambda: generative.priors(
+        tidy({"sample_frechet": [[1.0]] * 3, "sample_readable": [[0.5]] * 3}).assign(prior="none"),
+        {"none": "no code"},
+    ),
+    "exchange": lambda: generative.exchange(
+        {"σ = 1": {"ends": images(4).reshape(2, 2, 1, 4, 4),
+                   **{way: images(6).reshape(2, 3, 1, 4, 4) for way in ("code", "noise", "both")}}},
+        tidy({"class_of_code": [[0.5]] * 3, "class_of_noise": [[0.3]] * 3}).assign(name="σ = 1"),
+    ),
     "scheme": lambda: theory.scheme(torch.zeros(1, 4, 4).numpy(), {}),
 }  # fmt: skip
 
@@ -747,6 +779,7 @@ def test_every_figure_function_is_listed():
             natural_images,
             data_sets,
             learning,
+            generative,
             networks,
             theory,
         )

@@ -24,8 +24,8 @@ MODULES = {  # what products are computed with, by the wing that it is in
     "laplacenet": ["classifier", "fine_tuning", "label_graph", "nearest"],
     "paper": ["generation", "initial_time", "label_graph_sheet", "protocol", "sheets"],
     "probes": [
-        "bands", "initial_time", "mutual_information", "networks", "neural", "over_time", "sample_quality",
-        "static", "trajectory", "usage", "whole_trajectory",
+        "bands", "initial_time", "mutual_information", "networks", "neural", "over_time",
+        "sample_quality", "static", "trajectory", "usage", "whole_trajectory",
     ],
 }  # fmt: skip
 ELSEWHERE = {

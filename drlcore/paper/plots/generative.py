@@ -57,6 +57,8 @@ def quality_over_starts(table: pd.DataFrame, titles: Mapping[str, str]) -> Figur
     """
     figure, axes = plt.subplots(1, len(titles) + 1, figsize=(3.6 * (len(titles) + 1), 3.4))
     distances = table[table.metric == "sample_frechet"]
+    for ax in axes[1:-1]:
+        ax.sharey(axes[0])
     for ax, (method, title) in zip(axes, titles.items(), strict=False):
         for name, style in STAND_IN_STYLES.items():
             rows = distances[(distances.method == method) & (distances.stand_in == name)]
@@ -123,7 +125,8 @@ def misled(losses: pd.DataFrame, alphas: pd.DataFrame) -> Figure:
     """
     cells = losses[["data", "weighting"]].drop_duplicates().itertuples(index=False)
     chosen = list(cells)
-    figure, axes = plt.subplots(2, len(chosen), figsize=(2.7 * len(chosen), 4.6), sharey="row")
+    size = (2.7 * len(chosen), 4.6)
+    figure, axes = plt.subplots(2, len(chosen), figsize=size, sharey="row", squeeze=False)
     colours = {"loss": "k", "loss less constant": "C3"}
     for (name, weighting), (above, below) in zip(chosen, axes.T, strict=True):
         of = losses[(losses.data == name) & (losses.weighting == weighting)]
