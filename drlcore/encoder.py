@@ -29,7 +29,8 @@ class Code:
         """z ~ E(z | x0) (DRL Sec. 3), or the point itself; shape (B, latent_dim)."""
         if self.logvar is None:
             return self.mean
-        draw = torch.randn(self.mean.shape, generator=generator).to(self.mean)
+        draw = torch.randn(self.mean.shape, generator=generator, device=generator.device)
+        draw = draw.to(self.mean)
         return self.mean + torch.exp(0.5 * self.logvar) * draw
 
 

@@ -58,7 +58,7 @@ def drl_loss(
     Args:
         x0: clean samples, shape (B, ...).
         t: times in [t_min, t_max], shape (B,).
-        generator: CPU generator; draws the noise of xt, then that of z.
+        generator: draws the noise of xt, then that of z, on its device.
         lambda_z: weight of the penalty, >= 0.
         weighting: lambda(t), a name of ``WEIGHTINGS``.
         encode: what z is, called on x0 and t; the model's own encoder if none is given.
@@ -77,7 +77,7 @@ def drl_loss(
         >>> loss.score.shape
         torch.Size([8])
     """
-    noise = torch.randn(x0.shape, generator=generator).to(x0)
+    noise = torch.randn(x0.shape, generator=generator, device=generator.device).to(x0)
     xt = model.sde.perturb(x0, t, noise)
     code = (encode or model.encode)(x0, t)
     score = score_error(model, x0, xt, t, code.sample(generator), weighting)
@@ -93,7 +93,7 @@ class Batch:
         x0: clean samples, shape (B, ...).
         y: labels, shape (B,), integers; few methods read them.
         t: times in [t_min, t_max], shape (B,).
-        generator: CPU generator of all that is drawn.
+        generator: of all that is drawn, on its device.
         lambda_z: weight of the penalty on z, >= 0.
         weighting: lambda(t), a name of ``WEIGHTINGS``; read by score networks alone.
     """
@@ -234,10 +234,11 @@ def mixed(x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
     Args:
         x0: clean samples, shape (B, ...).
-        generator: CPU generator; draws l, then the permutation.
+        generator: draws l, then the permutation, on its device.
     """
-    share = torch.rand(len(x0), generator=generator).to(x0)
-    other = x0[torch.randperm(len(x0), generator=generator).to(x0.device)]
+    share = torch.rand(len(x0), generator=generator, device=generator.device).to(x0)
+    order = torch.randperm(len(x0), generator=generator, device=generator.device)
+    other = x0[order.to(x0.device)]
     return torch.lerp(other, x0, share.reshape(-1, *[1] * (x0.ndim - 1))), share
 
 

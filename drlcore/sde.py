@@ -99,8 +99,12 @@ class SDE(ABC):
         return std * torch.randn(shape, generator=generator)
 
     def draw_t(self, n: int, generator: torch.Generator) -> Tensor:
-        """``n`` training times by the range's t-sampler, shape (n,), on the CPU (DRL Sec. 4)."""
-        return self.noise.t_sampler.draw(self.noise, self.t, torch.rand(n, generator=generator))
+        """``n`` training times by the range's t-sampler, shape (n,) (DRL Sec. 4).
+
+        On the generator's device.
+        """
+        u = torch.rand(n, generator=generator, device=generator.device)
+        return self.noise.t_sampler.draw(self.noise, self.t, u)
 
 
 class VESDE(SDE):

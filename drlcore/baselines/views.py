@@ -30,7 +30,8 @@ ERASED_AREA, ERASED_RATIO, ERASED_GREY = (0.02, 0.16), (0.5, 2.0), 0.5
 
 def gauss_view(x0: Tensor, generator: torch.Generator) -> Tensor:
     """x0 + GAUSS_SIGMA * noise, pixel by pixel: a view that needs no knowledge of images."""
-    return x0 + GAUSS_SIGMA * torch.randn(x0.shape, generator=generator).to(x0)
+    noise = torch.randn(x0.shape, generator=generator, device=generator.device)
+    return x0 + GAUSS_SIGMA * noise.to(x0)
 
 
 class ImageView:
@@ -59,7 +60,8 @@ class ImageView:
         """A view of each image, (B, C, H, W) in [-1, 1] like the images themselves."""
         # kornia draws from the global generator, on the CPU whatever the device of x0.
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+            seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+            torch.default_generator.manual_seed(int(seed))
             return 2 * self.steps((x0 + 1) / 2) - 1
 
 

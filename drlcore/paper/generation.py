@@ -24,7 +24,7 @@ from drlcore.training.store import load_or_train
 FITTED_CODES = 10_000
 COMPONENTS = (1, 3, 10, 30, 100)  # of the mixture fitted to codes, chosen on validation
 PATHS, PATH = 2, 7  # pairs that are shown, images from one to the other
-TURNS = (9, 18, 36, 72)  # noise levels of a walk up and back
+TURNS, TURNED = (9, 18, 36, 72), 100  # noise levels of a walk up and back, of so many images
 APART = 1_000_003  # added to the seed, so that codes and fresh noise are not the walk's
 
 
@@ -109,6 +109,7 @@ def exchanged(
             found["class_of_code"] = float(np.mean((taken == of_code)[other]))
             found["class_of_noise"] = float(np.mean((taken == of_noise)[other]))
         rows = [(metric, steps, value) for metric, value in found.items()]
+        first = first[:TURNED]
         fresh = model.sde.prior(tuple(first.shape), torch.Generator().manual_seed(run.seed + APART))
         for turns in TURNS:
             z, own = _code_and_noise(run, model, first, turns)
@@ -117,7 +118,9 @@ def exchanged(
                 rows.append((metric, turns, _distance(back, first)))
         return pd.DataFrame(rows, columns=["metric", "steps", "value"])
 
-    return judged(run, "exchanged", compute, by, pairs=pairs, steps=steps, turns=TURNS, apart=APART)
+    settings: dict[str, Any] = {"pairs": pairs, "steps": steps, "apart": APART}
+    settings |= {"turns": TURNS, "turned": TURNED}
+    return judged(run, "exchanged", compute, by, **settings)
 
 
 def paths(run: RunParameters, steps: int) -> Product[Arrays]:

@@ -54,9 +54,9 @@ class Adversary:
         return float(_alpha(self.a.detach()))
 
     def draw_t(self, sde: SDE, n: int, generator: torch.Generator) -> Tensor:
-        """``n`` times for the score network, shape (n,), on the CPU."""
+        """``n`` times for the score network, shape (n,), on the generator's device."""
         uniform = sde.draw_t(n, generator)
-        steered, kept = torch.rand(2, n, generator=generator)
+        steered, kept = torch.rand(2, n, generator=generator, device=generator.device)
         drawn = Linear(alpha=self.alpha).draw(sde.noise, sde.t, steered)
         return torch.where(kept < self.p_kl, uniform, drawn)
 

@@ -103,11 +103,16 @@ def train(
     """
     torch.set_num_threads(run.threads)
     device = next(model.parameters()).device
+    # Beside another device Python must not wait for it: it holds the data, draws all numbers, and
+    # is asked for the loss only where a row of the history is due. (MPS draws on the CPU.)
+    beside = device.type == "cuda"
     images = dataset.train.x[: run.train_images]
     labels = dataset.train.y[: run.train_images]
     if run.label_split is not None:
         known = torch.from_numpy(label_split(labels, run.label_split, dataset.n_classes))
         images, labels = images[known], labels[known]
+    if beside:
+        images, labels = images.to(device), labels.to(device)
     model.train()
     if run.first_stage is not None and model.encoder is not None:
         model.encoder.requires_grad_(False).eval()
@@ -117,12 +122,16 @@ def train(
     optimiser = torch.optim.Adam(
         trained.values(), lr=run.learning_rate, eps=run.adam_epsilon, fused=True
     )
+    compiled = [part for part in model.children() if run.compiled and any(part.parameters())]
+    for part in compiled:
+        part.compile()
     adversary = None if run.adversary is None else Adversary(run.adversary, device)
-    generator = torch.Generator().manual_seed(run.seed)
+    generator = torch.Generator(device if beside else "cpu").manual_seed(run.seed)
     torch.manual_seed(run.seed)  # dropout draws from the global generator
     of = f"run {run.key} on data {dataset.checksum}"
     state = _ResumeState(folder / RESUME, of, model, average, optimiser, generator, adversary)
     first, rows, sums = state.load()
+    sums = sums.to(generator.device)
     method = METHODS[run.method]
     steps = run.steps_taken
     saved = monotonic()
@@ -132,23 +141,27 @@ def train(
         rate = _learning_rate(run, step)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        chosen = torch.randint(len(images), (run.batch_size,), generator=generator)
+        chosen = torch.randint(
+            len(images), (run.batch_size,), generator=generator, device=generator.device
+        )
         drawn = adversary.draw_t if adversary else SDE.draw_t
         t = drawn(model.sde, run.batch_size, generator).to(device)
         x0, y = images[chosen].to(device), labels[chosen].to(device)
-        loss = method.loss(model, Batch(x0, y, t, generator, run.lambda_z, run.weighting))
-        parts = torch.stack([loss.total, loss.score.mean(), loss.penalty]).detach().cpu()
-        if not torch.isfinite(parts[0]):
+        with torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+            loss = method.loss(model, Batch(x0, y, t, generator, run.lambda_z, run.weighting))
+        parts = torch.stack([loss.total, loss.score.mean(), loss.penalty]).detach()
+        sums += parts.to(sums)
+        due = (step + 1) % 50 == 0 or step + 1 == steps
+        if (due or not beside) and not torch.isfinite(sums[0]):
             _stop_on_nonfinite(step, run, model.sde.sigma(t), loss.score.detach(), state)
         optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
-        sums += parts
-        if (step + 1) % 50 == 0 or step + 1 == steps:
+        if due:
             since = step - (int(rows[-1][0]) if rows else 0) + 1
             norms = [_gradient_norm(trained, of_encoder) for of_encoder in (True, False)]
             learned = [] if adversary is None else [adversary.alpha]
             rows.append([step + 1, *(sums / since).tolist(), *norms, *learned])
-            sums = torch.zeros(3)
+            sums = torch.zeros_like(sums)
             bar.set_postfix(loss=f"{rows[-1][1]:.4g}", refresh=False)
         torch.nn.utils.clip_grad_norm_(trained.values(), run.clip_norm)
         optimiser.step()
@@ -166,6 +179,8 @@ def train(
         if monotonic() - saved > checkpoint_seconds and step + 1 < steps:
             state.save(step + 1, rows, sums)
             saved = monotonic()
+    for part in compiled:
+        part._compiled_call_impl = None  # what is drawn or encoded is so as it was always
     if not state.good:
         _stop(f"a weight is not finite after the last step, {steps}", run, state)
     with torch.no_grad():

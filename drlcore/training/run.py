@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import AfterValidator, Field, model_validator
@@ -28,6 +28,7 @@ SDEName = Annotated[str, AfterValidator(SDES.known)]
 EncoderName = Annotated[str, AfterValidator(ENCODERS.known)]
 ScoreNetworkName = Annotated[str, AfterValidator(SCORE_NETWORKS.known)]
 Weighting = Annotated[str, AfterValidator(WEIGHTINGS.known)]
+Precision = Literal["float32", "bf16"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -61,6 +62,10 @@ class RunParameters(Parameters):
         train_images: train on the first so many images; None for all.
         label_split: of these, train on the images of this label split alone, as the released
             code's pretraining does; None for all. Probes are fitted on all of them still.
+        precision: ``float32``, or ``bf16`` for the networks' arithmetic in it (autocast); weights,
+            losses and the optimiser stay in float32.
+        compiled: whether networks are compiled in training (``torch.compile``); sums come in
+            another order, so it belongs to the run.
         adversary: share of times that stays uniform, p_KL, while an adversary learns the weighting
             of the others, see ``training.adversary``; None for no adversary.
         threads: CPU threads; sums depend on it, so it belongs to the run.
@@ -103,6 +108,8 @@ class RunParameters(Parameters):
     label_split: LabelSplit | None = Field(default=None, exclude_if=lambda split: split is None)
     cooldown: float = Field(default=0.0, ge=0, le=1, exclude_if=lambda share: share == 0)
     adam_epsilon: float = Field(default=1e-8, gt=0, exclude_if=lambda epsilon: epsilon == 1e-8)
+    precision: Precision = Field(default="float32", exclude_if=lambda kind: kind == "float32")
+    compiled: bool = Field(default=False, exclude_if=lambda compiled: not compiled)
     adversary: Share | None = Field(default=None, exclude_if=lambda share: share is None)
 
     @model_validator(mode="after")
