@@ -14,7 +14,8 @@ from scipy import stats
 from drlcore import VESDE, VPSDE, NoiseRange, ParameterError, RunParameters, load_dataset
 from drlcore.noise_range import Linear
 from drlcore.training.adversary import RATE, Adversary
-from drlcore.training.loop import HISTORY, RESUME, WITH_ADVERSARY, train
+from drlcore.training.loop import train
+from drlcore.training.resume import HISTORY, RESUME, WITH_ADVERSARY
 from drlcore.training.run import build_model
 
 VE = VESDE(NoiseRange())

@@ -26,7 +26,8 @@ from drlcore.noise_range import NoiseRange
 from drlcore.paper.protocol import use_of_code
 from drlcore.paper.sheets import latent_grid
 from drlcore.training import store
-from drlcore.training.loop import HISTORY, train
+from drlcore.training.loop import train
+from drlcore.training.resume import HISTORY
 from drlcore.training.run import RunParameters, build_model
 
 RUN = RunParameters(dataset="digits", method="ae", steps=60, batch_size=32, warmup_steps=5)

@@ -29,7 +29,7 @@ from drlcore.training import checkpoint, lock, store
 from drlcore.training.artefacts import read_cards
 from drlcore.training.card import read_card
 from drlcore.training.checkpoint import file_sha256
-from drlcore.training.loop import RESUME
+from drlcore.training.resume import RESUME
 from drlcore.training.run import RunParameters
 
 RUN = RunParameters(dataset="digits", steps=3, batch_size=8, width=16)

@@ -24,7 +24,8 @@ from drlcore.loss import DRL, METHODS, Batch, Loss
 from drlcore.model import EncoderModel
 from drlcore.noise_range import NoiseRange
 from drlcore.training import checkpoint, store
-from drlcore.training.loop import HISTORY, _learning_rate, train
+from drlcore.training.loop import _learning_rate, train
+from drlcore.training.resume import HISTORY
 from drlcore.training.run import RunParameters, build_model
 
 RUN = RunParameters(dataset="digits", steps=60, batch_size=32, warmup_steps=5)

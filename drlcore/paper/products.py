@@ -31,7 +31,7 @@ from drlcore.probes import mutual_information, neural, over_time, sample_quality
 from drlcore.probes import usage as use
 from drlcore.training import store
 from drlcore.training.checkpoint import csv_bytes
-from drlcore.training.loop import RESUME
+from drlcore.training.resume import RESUME
 from drlcore.training.run import RunParameters
 from drlcore.training.store import Stored, load_or_train
 

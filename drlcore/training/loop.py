@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import NoReturn
@@ -21,18 +20,8 @@ from drlcore.loss import Batch
 from drlcore.model import EncoderModel
 from drlcore.sde import SDE
 from drlcore.training.adversary import RATE, Adversary
-from drlcore.training.checkpoint import (
-    load_optimiser,
-    load_state,
-    optimiser_tensors,
-    save_state,
-    with_prefix,
-)
+from drlcore.training.resume import RESUME, ResumeState
 from drlcore.training.run import RunParameters
-
-RESUME = "resume.safetensors"
-HISTORY = ("step", "loss", "score_loss", "penalty", "encoder_gradient", "score_gradient")
-WITH_ADVERSARY = (*HISTORY, "alpha")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -103,9 +92,7 @@ def train(
     """
     torch.set_num_threads(run.threads)
     device = next(model.parameters()).device
-    # Beside another device Python must not wait for it: it holds the data, draws all numbers, and
-    # is asked for the loss only where a row of the history is due. (MPS draws on the CPU.)
-    beside = device.type == "cuda"
+    beside = _runs_beside(device)
     images = dataset.train.x[: run.train_images]
     labels = dataset.train.y[: run.train_images]
     if run.label_split is not None:
@@ -122,14 +109,14 @@ def train(
     optimiser = torch.optim.Adam(
         trained.values(), lr=run.learning_rate, eps=run.adam_epsilon, fused=True
     )
-    compiled = [part for part in model.children() if run.compiled and any(part.parameters())]
+    compiled = list(model.children()) if run.compiled else []
     for part in compiled:
         part.compile()
     adversary = None if run.adversary is None else Adversary(run.adversary, device)
     generator = torch.Generator(device if beside else "cpu").manual_seed(run.seed)
     torch.manual_seed(run.seed)  # dropout draws from the global generator
     of = f"run {run.key} on data {dataset.checksum}"
-    state = _ResumeState(folder / RESUME, of, model, average, optimiser, generator, adversary)
+    state = ResumeState(folder / RESUME, of, model, average, optimiser, generator, adversary)
     first, rows, sums = state.load()
     sums = sums.to(generator.device)
     method = METHODS[run.method]
@@ -190,65 +177,13 @@ def train(
     return pd.DataFrame(rows, columns=state.columns).astype({"step": int})
 
 
-@dataclass
-class _ResumeState:
-    """Everything the next step depends on, in one safetensors file: one write, one state."""
+def _runs_beside(device: torch.device) -> bool:
+    """Whether Python should not wait for ``device`` at every step.
 
-    path: Path
-    of: str
-    model: EncoderModel
-    average: dict[str, Tensor]
-    optimiser: torch.optim.Optimizer
-    generator: torch.Generator
-    adversary: Adversary | None
-    last_good: int | None = None
-
-    @property
-    def columns(self) -> list[str]:
-        """Of the history."""
-        return list(HISTORY if self.adversary is None else WITH_ADVERSARY)
-
-    @property
-    def good(self) -> bool:
-        """Whether every weight, and its average, is finite."""
-        values = (*self.model.parameters(), *self.average.values())
-        return all(bool(torch.isfinite(value).all()) for value in values)
-
-    def save(self, step: int, rows: list[list[float]], sums: Tensor) -> None:
-        """Write the state after ``step``; one with a broken weight is not good, so not kept."""
-        if not self.good:
-            return
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.items()}
-        tensors |= {f"adam.{k}": v for k, v in optimiser_tensors(self.optimiser).items()}
-        if self.adversary is not None:
-            tensors |= {f"adversary.{k}": v for k, v in self.adversary.state().items()}
-        tensors["generator"] = self.generator.get_state()
-        tensors["global_generator"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            tensors["cuda_generator"] = torch.cuda.get_rng_state()
-        tensors["sums"] = sums
-        tensors["rows"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(self.columns))
-        tensors["step"] = torch.tensor(step)
-        save_state(self.path, tensors, self.of)
-        self.last_good = step
-
-    def load(self) -> tuple[int, list[list[float]], Tensor]:
-        tensors = load_state(self.path, self.of)
-        if tensors is None:
-            return 0, [], torch.zeros(3)
-        self.model.load_state_dict(with_prefix("model.", tensors))
-        for name, value in with_prefix("average.", tensors).items():
-            self.average[name].copy_(value)
-        load_optimiser(self.optimiser, with_prefix("adam.", tensors))
-        if self.adversary is not None:
-            self.adversary.load(with_prefix("adversary.", tensors))
-        self.generator.set_state(tensors["generator"])
-        torch.set_rng_state(tensors["global_generator"])
-        if "cuda_generator" in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors["cuda_generator"])
-        self.last_good = int(tensors["step"])
-        return self.last_good, tensors["rows"].tolist(), tensors["sums"]
+    Then it holds the data, draws all numbers, and is asked for the loss only where a row of the
+    history is due. MPS draws on the CPU.
+    """
+    return device.type == "cuda"
 
 
 def _learning_rate(run: RunParameters, step: int) -> float:
@@ -275,7 +210,7 @@ def _gradient_norm(trained: dict[str, torch.nn.Parameter], of_encoder: bool) -> 
 
 
 def _stop_on_nonfinite(
-    step: int, run: RunParameters, sigma: Tensor, main: Tensor, state: _ResumeState
+    step: int, run: RunParameters, sigma: Tensor, main: Tensor, state: ResumeState
 ) -> None:
     sigma = sigma[~torch.isfinite(main)]
     where = f"method {run.method}"
@@ -286,7 +221,7 @@ def _stop_on_nonfinite(
     _stop(f"the loss is not finite at step {step + 1} ({where})", run, state)
 
 
-def _stop(what: str, run: RunParameters, state: _ResumeState) -> NoReturn:
+def _stop(what: str, run: RunParameters, state: ResumeState) -> NoReturn:
     kept = "no checkpoint had been written yet"
     if state.last_good:
         kept = f"the last good checkpoint is step {state.last_good} in {state.path}"

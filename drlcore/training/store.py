@@ -37,7 +37,8 @@ from drlcore.training.checkpoint import (
     write_atomically,
 )
 from drlcore.training.lock import locked
-from drlcore.training.loop import RESUME, pick_device, train
+from drlcore.training.loop import pick_device, train
+from drlcore.training.resume import RESUME
 from drlcore.training.run import RunParameters, build_model
 
 HISTORY = "history.csv"
