@@ -67,10 +67,23 @@ def said(text):
     return text.replace("{", "{{").replace("}", "}}")
 
 
+
+
+def asked_for(jobs, minutes, gpus=None):
+    """What a job asks a cluster for; with each attempt more time, since it goes on where it was."""
+    gpus = jobs.gpus if gpus is None else gpus
+    return {
+        "mem_mb": jobs.memory_mb,
+        "runtime": lambda wildcards, attempt: minutes * attempt,
+        **({"gpu": gpus} if gpus else {}),
+    }
+
+
 manifests = [here(paths.figures(place) / "manifest.csv") for place in PLACES]
 
 
 rule all:
+    localrule: True
     input:
         manifests,
         [here(executed(e.place, notebook)) for notebook, e in ASKED.items()],
@@ -79,7 +92,9 @@ rule all:
 trained, evaluated = set(), set()  # what a rule makes already: notebooks share runs
 
 for notebook, experiment in ASKED.items():
-    runs = [run for run in experiment.runs() if run.key not in trained]
+    every_run, every_product = experiment.runs(), experiment.products()
+    jobs = experiment.numbers.jobs
+    runs = [run for run in every_run if run.key not in trained]
     trained |= {run.key for run in runs}
     for number, batch in enumerate(experiment.batches(runs)):
         firsts = {run.first_stage.key: run.first_stage for run in batch if run.first_stage}
@@ -95,12 +110,15 @@ for notebook, experiment in ASKED.items():
                 parameters=as_it_is(experiment.model_dump_json()),
                 names=[run.key for run in batch],
                 notebook=notebook,
+            threads: jobs.cpus
+            resources:
+                **asked_for(jobs, jobs.training_minutes(sum(run.steps_taken for run in batch))),
             message:
                 said(f"train {batch[0].title}" + (f" and {len(batch) - 1} more" if batch[1:] else ""))
             shell:
                 "TQDM_MININTERVAL=30 python -m drlcore train {params.notebook} {params.parameters:q} {params.names}"
 
-    products = [p for p in experiment.products() if p.name not in evaluated]
+    products = [p for p in every_product if p.name not in evaluated]
     evaluated |= {p.name for p in products}
     size = experiment.products_per_job
     for number in range(0, len(products), size):
@@ -117,6 +135,9 @@ for notebook, experiment in ASKED.items():
                 parameters=as_it_is(experiment.model_dump_json()),
                 names=[p.name for p in batch],
                 notebook=notebook,
+            threads: jobs.cpus
+            resources:
+                **asked_for(jobs, 10 + jobs.evaluate_minutes * len(batch)),
             message:
                 f"evaluate {len(batch)} products of {notebook}"
             shell:
@@ -130,8 +151,8 @@ for notebook, experiment in ASKED.items():
             style=[here(path) for path in style_files(notebook)],
             judges=[here(path) for path in JUDGES],
             page=[here(path) for path in page.files()] if notebook == NoiseDial.notebook else [],
-            weights=[weights(run) for run in experiment.runs()],
-            products=[stored(p.name) for p in experiment.products()],
+            weights=[weights(run) for run in every_run],
+            products=[stored(p.name) for p in every_product],
             tables=tables(experiment, [name for name in experiment.reads if name in ASKED]),
         output:
             here(executed(experiment.place, notebook)),
@@ -140,6 +161,8 @@ for notebook, experiment in ASKED.items():
         params:
             folder=as_it_is(here(ROOT / "notebooks")),
             arguments=as_it_is(papermill_arguments(experiment)),
+        resources:
+            **asked_for(jobs, 60, gpus=0),
         message:
             f"notebook {notebook}"
         shell:
@@ -153,6 +176,7 @@ for number, place in enumerate(PLACES):
     rule:
         name:
             f"manifest_{number}"
+        localrule: True
         input:
             figures(place, notebooks),
         output:

@@ -36,7 +36,8 @@ from drlcore.model import EncoderModel
 from drlcore.paper.experiments import Downstream
 from drlcore.paper.experiments.comparison import Compared
 from drlcore.training.checkpoint import load_tensors, save_tensors
-from drlcore.training.loop import pick_device, train
+from drlcore.training.device import pick_device
+from drlcore.training.loop import train
 from drlcore.training.run import RunParameters, build_model
 
 SHAPES = {"cifar10": (3, 32, 32), "mini-imagenet": (3, 84, 84)}

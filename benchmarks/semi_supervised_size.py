@@ -37,7 +37,7 @@ from drlcore.data.datasets import Dataset
 from drlcore.laplacenet.classifier import Classifier, FineTuning
 from drlcore.laplacenet.fine_tuning import fine_tune
 from drlcore.paper.presets import PRESETS
-from drlcore.training.loop import pick_device
+from drlcore.training.device import pick_device
 from drlcore.training.run import RunParameters, build_model
 
 LABELS = 100

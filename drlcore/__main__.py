@@ -23,6 +23,7 @@ from drlcore.paper.figures import write_manifest
 from drlcore.paper.own_dial import turn
 from drlcore.paper.publish import publish
 from drlcore.training.checkpoint import write_atomically
+from drlcore.training.device import own_gpu
 from drlcore.training.store import load_or_train
 
 
@@ -151,9 +152,10 @@ def _do(step: str, experiment: Experiment, names: list[str]) -> None:
         raise ParameterError(
             f"{experiment.notebook} with these parameters has no {unknown[0]!r} to {step}"
         )
-    for name, do in steps.items():
-        if name in names:
-            do()
+    with own_gpu(paths.runs() / ".locks"):
+        for name, do in steps.items():
+            if name in names:
+                do()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from drlcore.paper.tables.theory import floor_rows, gain_rows
 from drlcore.training import store
 from drlcore.training.card import Card, Data, Weights
 from drlcore.training.checkpoint import file_sha256
-from drlcore.training.loop import pick_device
+from drlcore.training.device import pick_device
 from drlcore.training.run import RunParameters
 
 RUN = RunParameters(dataset="digits", steps=3, batch_size=8, width=16)

@@ -22,7 +22,7 @@ from drlcore.training.checkpoint import (
     save_tensors,
     write_atomically,
 )
-from drlcore.training.loop import pick_device
+from drlcore.training.device import pick_device
 from drlcore.training.run import RunParameters, build_model
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from drlcore.data import paths
 from drlcore.errors import DataError
@@ -43,9 +44,16 @@ def main(arguments: list[str]) -> int:
         "PYTHONUTF8": "1",  # in any locale
     }
     command = [sys.executable, "-m", "snakemake", *OPTIONS, "--snakefile", str(root / "Snakefile")]
-    command += ["--directory", str(output), *map(_as_yaml, arguments)]
+    command += ["--directory", str(output), *map(_as_yaml, _with_profile(arguments, root))]
     sys.stdout.flush()
     os.execv(sys.executable, command)
+
+
+def _with_profile(arguments: list[str], root: Path) -> list[str]:
+    """A profile of this project by its place, whatever folder is worked in."""
+    ours = {path.name: str(path) for path in (root / "profiles").glob("*")}
+    after = dict(zip(arguments[1:], arguments, strict=False))
+    return [ours.get(a, a) if after.get(a) == "--profile" else a for a in arguments]
 
 
 def _as_yaml(setting: str) -> str:

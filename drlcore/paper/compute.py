@@ -12,7 +12,8 @@ from tqdm.auto import tqdm
 
 from drlcore.data.datasets import load_dataset
 from drlcore.paper.products import Product
-from drlcore.training.loop import pick_device, train
+from drlcore.training.device import pick_device
+from drlcore.training.loop import train
 from drlcore.training.run import RunParameters, build_model
 from drlcore.training.store import find, find_card, load_or_train
 

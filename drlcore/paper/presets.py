@@ -119,6 +119,26 @@ class SemiSupervisedPreset(MethodsPreset):
     products_per_job: int = Field(ge=1)
 
 
+class JobPreset(Parameters):
+    """What a batch job asks a cluster for; on one machine only ``cpus`` matters.
+
+    Attributes:
+        gpus, cpus, memory_mb: of every job.
+        step_ms: milliseconds that a training step takes at most.
+        evaluate_minutes: that a product takes at most.
+    """
+
+    gpus: int = Field(default=0, ge=0)
+    cpus: int = Field(default=1, ge=1)
+    memory_mb: int = Field(ge=1)
+    step_ms: float = Field(gt=0)
+    evaluate_minutes: int = Field(ge=1)
+
+    def training_minutes(self, steps: int) -> int:
+        """That a job of so many training steps may take; ten for its start."""
+        return 10 + math.ceil(steps * self.step_ms / 60_000)
+
+
 class GenerationPreset(Parameters):
     """The numbers of notebooks 17 to 19 that notebook 03 does not share.
 
@@ -154,6 +174,7 @@ class Preset(TrainingPreset):
         photographs: of notebook 16, what differs from notebook 09.
         generation: of notebooks 17 to 19.
         runs_per_job, products_per_job: how many one batch job does, one after another.
+        jobs: what one asks a cluster for.
     """
 
     drawn: DrawnPreset
@@ -174,6 +195,7 @@ class Preset(TrainingPreset):
     generation: GenerationPreset
     runs_per_job: int = Field(ge=1)
     products_per_job: int = Field(ge=1)
+    jobs: JobPreset
 
 
 def _read(path: Path) -> dict[str, Preset]:

@@ -24,15 +24,6 @@ from drlcore.training.resume import RESUME, ResumeState
 from drlcore.training.run import RunParameters
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """``auto``: CUDA if there is one, else Apple's MPS, else the CPU; or the device named."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 def train(
     run: RunParameters,
     model: EncoderModel,

@@ -36,8 +36,9 @@ from drlcore.training.checkpoint import (
     save_tensors,
     write_atomically,
 )
+from drlcore.training.device import pick_device
 from drlcore.training.lock import locked
-from drlcore.training.loop import pick_device, train
+from drlcore.training.loop import train
 from drlcore.training.resume import RESUME
 from drlcore.training.run import RunParameters, build_model
 
