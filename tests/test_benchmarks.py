@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from drlcore.baselines import METHODS
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.networks.paper_cifar import NCSNppSmall, WideResNetEncoder
+from drlcore.paper.experiments import EXPERIMENTS
 from drlcore.paper.experiments.comparison import COMPARED
 from drlcore.paper.presets import PRESETS
-from drlcore.training.run import build_model
+from drlcore.training.run import RunParameters, build_model
 
 TINY = (3, 16, 16)
 
@@ -38,6 +40,11 @@ def semi_supervised_size() -> Iterator[ModuleType]:
 @pytest.fixture(scope="module")
 def score_networks() -> Iterator[ModuleType]:
     yield from benchmark("score_networks")
+
+
+@pytest.fixture(scope="module")
+def training() -> Iterator[ModuleType]:
+    yield from benchmark("training")
 
 
 def benchmark(name: str) -> Iterator[ModuleType]:
@@ -150,3 +157,45 @@ def test_the_loss_after_some_seconds_is_that_of_the_trained_model(
     assert len(levels) == score_networks.LEVELS
     assert row["loss"] == pytest.approx(np.mean(levels), abs=1e-4)
     assert 0 < row["loss"] < 1  # the data's own variance where nothing is learnt
+
+
+def test_pairs_are_those_that_presets_train(training: ModuleType) -> None:
+    named = {(preset, name, run.dataset) for preset, name, run in training.pairs()}
+    assert named == {
+        ("laptop", "conv+mlp-pixelwise", "mnist"),
+        ("laptop", "conv+unet", "mnist"),
+        ("laptop", "conv+mlp-pixelwise", "cifar10"),
+        ("paper", "mnist-paper+mnist-paper", "mnist"),
+        ("paper", "wrn-28-2+ncsnpp-small", "cifar10"),
+    }
+
+
+def test_a_step_s_arithmetic_is_that_of_its_products(training: ModuleType) -> None:
+    """Two linear layers there; back twice as much, but for the first one's input."""
+    run = RunParameters(
+        dataset="toy", method="dsm", encoder="mlp", score_network="mlp-fourier", batch_size=64
+    )
+    toy = load_dataset("toy")
+    model = build_model(run, toy)
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    there = sum(2 * 64 * layer.in_features * layer.out_features for layer in layers)
+    assert 2 * there < training.flops_of_a_step(run, toy) <= 3 * there
+
+
+def test_hours_count_every_training_of_the_preset_once(training: ModuleType) -> None:
+    runs = {
+        str(run): run
+        for cls in EXPERIMENTS.values()
+        for run in cls(preset="laptop").runs()
+        if run.score_network == "unet" and run.dataset == "mnist" and run.encoder == "conv"
+        and METHODS[run.method].denoises
+    }  # fmt: skip
+    like = next(run for preset, name, run in training.pairs() if name == "conv+unet")
+    counted = training.steps_of_preset("laptop", like)
+    assert counted == sum(run.steps_taken for run in runs.values()) > 100_000
+
+
+def test_the_peak_is_more_than_nothing_and_memory_is_this_process_s(training: ModuleType) -> None:
+    cpu = torch.device("cpu")
+    assert training.peak_flops(cpu, "float32") > 1e9
+    assert 100 < training.memory_mb(cpu) < 1e5
