@@ -27,7 +27,7 @@ from drlcore.training.run import RunParameters, SDEName
 # Bounds on what is asked for at once, far above every preset: beyond them the list of what is to do
 # would take minutes to make and years to train.
 Seeds = Annotated[int, Field(ge=1, le=100)]
-Levels = Annotated[int, Field(ge=2, le=100)]
+Levels = Annotated[int, Field(ge=2, le=200)]
 Steps = Annotated[int, Field(ge=1, le=10**7)]
 LatentDim = Annotated[int, Field(ge=2, le=1024)]  # two can be drawn; an image has about a thousand
 Penalty = Annotated[float, Field(ge=0, le=1e6)]
