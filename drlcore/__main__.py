@@ -21,7 +21,6 @@ from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.experiments.own_dial import OwnDial
 from drlcore.paper.figures import write_manifest
 from drlcore.paper.own_dial import turn
-from drlcore.paper.publish import publish
 from drlcore.training.checkpoint import write_atomically
 from drlcore.training.device import own_gpu
 from drlcore.training.store import load_or_train
@@ -69,6 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.step == "manifest":
             print(f"{len(write_manifest(asked.place))} figures listed")
         elif asked.step == "publish":
+            from drlcore.paper.publish import publish  # its nbformat takes 2 s to import
+
             publish()
         elif asked.step == "data":
             _data(asked.dataset, asked.have)

@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
@@ -158,11 +157,11 @@ def _code(notebook: str) -> list[str]:
         path = paths.root() / "notebooks" / f"{notebook}.ipynb"
     except DataError:
         return []
-    cells = nbformat.read(path, as_version=4).cells
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]  # nbformat takes 2 s to import
     return [
-        cell.source
+        "".join(cell["source"])
         for cell in cells
-        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", [])
+        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])
     ]
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from drlcore.paper.plots.style import line_with_band, mean_line, over_seeds, show_image, tile
 
@@ -66,6 +67,9 @@ def quality_over_starts(table: pd.DataFrame, titles: Mapping[str, str]) -> Figur
                 ax, over_seeds(rows, "start"), style["colour"], ms=3, label=style["label"]
             )
         ax.set(yscale="log", xlabel="walk begun at t", ylabel="Fréchet distance", title=title)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
     toy = table[table.dataset == "toy"]
     for name, style in STAND_IN_STYLES.items():
         rows = dict(list(toy[toy.stand_in == name].groupby("metric")))
