@@ -23,6 +23,7 @@ STAND_IN_STYLES = {
 }
 P_KL_MAP = "plasma"
 WEIGHTING_TITLES = {"std2": "λ = σ²", "edm": "all levels alike"}
+MOVES = {"code": "code moves", "noise": "noise moves", "both": "both move"}
 TILE = 4
 
 
@@ -179,7 +180,7 @@ def exchange(sheets: Mapping[str, Mapping[str, np.ndarray]], table: pd.DataFrame
         sheets: title -> as in ``generation.paths``.
         table: rows of ``exchange_rows``, with a column ``name`` that is the title.
     """
-    rows = ("code", "noise", "both")
+    rows = tuple(MOVES)
     figure = plt.figure(figsize=(10.6, 1.95 * len(sheets) * 1.1))
     grid = figure.add_gridspec(len(sheets), 2, width_ratios=[4.4, 1])
     for k, (title, sheet) in enumerate(sheets.items()):
@@ -189,7 +190,7 @@ def exchange(sheets: Mapping[str, Mapping[str, np.ndarray]], table: pd.DataFrame
         for i, row in enumerate(rows):
             place = (i + 0.5) / len(rows)
             ax.text(
-                -0.01, 1 - place, f"{row} moves", transform=ax.transAxes, ha="right", va="center",
+                -0.01, 1 - place, MOVES[row], transform=ax.transAxes, ha="right", va="center",
                 fontsize=8,
             )  # fmt: skip
         _whose(figure.add_subplot(grid[k, 1]), table[table.name == title])
