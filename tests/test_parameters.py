@@ -183,6 +183,9 @@ CHANGES: dict[str, Any] = {
     "label_split": LabelSplit(n_labels=10),
     "adam_epsilon": 1e-15,
     "cooldown": 0.5,
+    "precision": "bf16",
+    "compiled": True,
+    "adversary": 0.5,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from drlcore.paper.experiments.base import image_dataset
-from drlcore.paper.experiments.sampled import Sampled
+from drlcore.paper.experiments.sampled import Sampled, SampledWithCode
 from drlcore.paper.generation import exchanged, paths, quality_by_prior
 from drlcore.paper.initial_time import quality_by_start, sheet_by_start
 from drlcore.paper.products import Product, quality, usage
@@ -16,7 +16,7 @@ from drlcore.training.run import RunParameters
 P_KL = (0.0, 0.05, 0.5, 0.95, 1.0)  # the paper's
 
 
-class InitialTime(Sampled):
+class InitialTime(SampledWithCode):
     """Notebook 17: the walk back begun at an earlier time, from several stand-ins for the data.
 
     The images are asked for only when something is trained or computed.
@@ -86,7 +86,7 @@ class AdversarialWeighting(Sampled):
         return [product for run in self.trained() for product in (self.quality(run), usage(run))]
 
 
-class Generation(Sampled):
+class Generation(SampledWithCode):
     """Notebook 19: codes that no image gave; one image's code with another's noise.
 
     What a code leaves to the noise is asked of codes learned at one level each, a low and a high

@@ -10,7 +10,7 @@ import pandas as pd
 from drlcore.baselines import METHODS
 from drlcore.paper.experiments.base import LatentDim, Penalty
 from drlcore.paper.experiments.comparison import LAMBDA
-from drlcore.paper.experiments.sampled import Sampled
+from drlcore.paper.experiments.sampled import SampledWithCode
 from drlcore.paper.products import (
     Product,
     codes,
@@ -28,7 +28,7 @@ from drlcore.training.run import RunParameters
 SETTINGS = tuple(product(("drl", "vdrl"), ("uniform_t", "uniform_sigma")))
 
 
-class LatentSpace(Sampled):
+class LatentSpace(SampledWithCode):
     """Notebook 03: DRL and VDRL with a 2-D code, at uniform t and at uniform sigma.
 
     Attributes:

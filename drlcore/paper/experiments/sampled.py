@@ -8,18 +8,35 @@ from drlcore.training.run import RunParameters
 
 
 class Sampled(ImageExperiment):
-    """Base: models without a code and VDRL's, each trained in one stage to be drawn from.
+    """Base: models without a code, trained to be drawn from.
 
     Attributes:
-        lambda_kl: weight of KL (VDRL); None takes the preset's, which goes with its weighting.
         seed: the first seed, the one that pictures show.
         n_seeds: how many seeds from there on every number is measured over; None takes the
             preset's.
     """
 
-    lambda_kl: Penalty | None = None
     seed: Seed = 0
     n_seeds: Seeds | None = None
+
+    def without_code(self, seed: int | None = None) -> RunParameters:
+        """Denoising score matching; first seed if none is given."""
+        return self.sampled(method="dsm", latent_dim=2, seed=self.seed if seed is None else seed)
+
+    @property
+    def reader(self) -> RunParameters:
+        """The classifier that samples are read by; without labels an autoencoder."""
+        return reader(self.dataset, self.numbers.reader_steps)
+
+
+class SampledWithCode(Sampled):
+    """Base: beside them VDRL's, each trained in one stage.
+
+    Attributes:
+        lambda_kl: weight of KL (VDRL); None takes the preset's, which goes with its weighting.
+    """
+
+    lambda_kl: Penalty | None = None
 
     def of_dimension(self, latent_dim: int, seed: int | None = None) -> RunParameters:
         """VDRL with a code of some size."""
@@ -31,15 +48,6 @@ class Sampled(ImageExperiment):
             seed=self.seed if seed is None else seed,
         )
 
-    def without_code(self, seed: int | None = None) -> RunParameters:
-        """The same without a code."""
-        return self.of_dimension(2, seed).updated(method="dsm", lambda_z=0.0)
-
     def largest(self, seed: int | None = None) -> RunParameters:
         """VDRL with the largest code."""
         return self.of_dimension(max(self.numbers.latent_dims), seed)
-
-    @property
-    def reader(self) -> RunParameters:
-        """The classifier that samples are read by; without labels an autoencoder."""
-        return reader(self.dataset, self.numbers.reader_steps)
