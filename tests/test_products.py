@@ -48,6 +48,7 @@ def every_product() -> dict[str, Product[Any]]:
     made["sheet_by_start"] = initial_time.sheet_by_start(RUN, 5)
     made["quality_by_prior"] = generation.quality_by_prior(RUN, reader, 5, 10)
     made["exchanged"] = generation.exchanged(RUN, reader, 5, 10)
+    made["alpha_by_step"] = generation.alpha_by_step(RUN)
     made["paths"] = generation.paths(RUN, 5)
     for name in ("metrics", "bands", "usage", "codes", "code_cloud", "label_graph"):
         made[name] = getattr(products, name)(RUN)

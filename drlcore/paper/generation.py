@@ -1,4 +1,4 @@
-"""Images of codes that no image gave, and of another's noise: the products of notebook 19."""
+"""An adversary's course; images of codes that no image gave: products of notebooks 18 and 19."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from drlcore.paper.sheets import Arrays, draw, from_uint8, to_uint8
 from drlcore.probes.sample_quality import sample_quality
 from drlcore.sampling import in_chunks, invert
 from drlcore.training.run import RunParameters
-from drlcore.training.store import load_or_train
+from drlcore.training.store import history, load_or_train
 
 FITTED_CODES = 10_000
 COMPONENTS = (1, 3, 10, 30, 100)  # of the mixture fitted to codes, chosen on validation
@@ -73,6 +73,15 @@ def _codes_of_no_image(
     columns = [torch.randint(len(train), (n,), generator=generator) for _ in range(run.latent_dim)]
     apart = np.stack([train[rows.numpy(), k] for k, rows in enumerate(columns)], axis=1)
     yield "independent", torch.from_numpy(apart), 0
+
+
+def alpha_by_step(run: RunParameters) -> Product[pd.DataFrame]:
+    """An adversary's alpha in the course of training (DRL Fig. 14): columns step, alpha."""
+
+    def compute(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
+        return history(run)[["step", "alpha"]]
+
+    return Product(run, "alpha", ".csv", compute, {})
 
 
 def exchanged(

@@ -13,7 +13,6 @@ from drlcore.data import paths
 from drlcore.errors import ArtefactError
 from drlcore.paper.claims import OPPOSITE, VERDICTS
 from drlcore.paper.experiments import EXPERIMENTS
-from drlcore.paper.experiments.generative import AdversarialWeighting
 from drlcore.paper.experiments.latent_space import SETTINGS, LatentSpace
 from drlcore.paper.presets import PresetName
 from drlcore.paper.tables import results
@@ -49,8 +48,7 @@ def publish() -> None:
     runs = [run for experiment in experiments for run in experiment.runs()]
     space = LatentSpace(preset=PRESET)
     files = [(product.run, product.file) for e in experiments for product in e.products()]
-    games = AdversarialWeighting(preset=PRESET)
-    files += [(run, HISTORY) for run in (*space.runs(), *games.trained())]
+    files += [(run, HISTORY) for run in space.runs()]
     weighed = [space.reader, *(space.sampler(*setting) for setting in SETTINGS[:2])]
     files += [(run, WEIGHTS) for run in weighed]
     cards = {run.key: _there(find_card(run), f"run {run.key}") for run in runs}

@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 
 from drlcore.paper.experiments.base import image_dataset
 from drlcore.paper.experiments.sampled import Sampled, SampledWithCode
-from drlcore.paper.generation import exchanged, paths, quality_by_prior
+from drlcore.paper.generation import alpha_by_step, exchanged, paths, quality_by_prior
 from drlcore.paper.initial_time import quality_by_start, sheet_by_start
 from drlcore.paper.products import Product, quality, usage
 from drlcore.training.run import RunParameters
@@ -83,7 +83,7 @@ class AdversarialWeighting(Sampled):
         return [self.reader, *self.trained()]
 
     def products(self) -> list[Product[Any]]:
-        return [product for run in self.trained() for product in (self.quality(run), usage(run))]
+        return [of(run) for run in self.trained() for of in (self.quality, usage, alpha_by_step)]
 
 
 class Generation(SampledWithCode):
