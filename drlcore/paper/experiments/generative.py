@@ -10,7 +10,7 @@ from drlcore.paper.experiments.base import image_dataset
 from drlcore.paper.experiments.sampled import Sampled, SampledWithCode
 from drlcore.paper.generation import alpha_by_step, exchanged, paths, quality_by_prior
 from drlcore.paper.initial_time import quality_by_start, sheet_by_start
-from drlcore.paper.products import Product, quality, usage
+from drlcore.paper.products import Product, usage
 from drlcore.training.run import RunParameters
 
 P_KL = (0.0, 0.05, 0.5, 0.95, 1.0)  # the paper's
@@ -75,10 +75,6 @@ class AdversarialWeighting(Sampled):
     def trained(self) -> list[RunParameters]:
         return [run for p_kl in P_KL for run in self.against(p_kl)]
 
-    def quality(self, run: RunParameters) -> Product[Any]:
-        numbers = self.numbers
-        return quality(run, numbers.nfe_steps, self.reader, numbers.generation.images)
-
     def runs(self) -> list[RunParameters]:
         return [self.reader, *self.trained()]
 
@@ -123,11 +119,6 @@ class Generation(SampledWithCode):
         return [
             first.updated(seed=seed).second_stage(self.noise, **self._drawn) for seed in self.seeds
         ]
-
-    def quality(self, run: RunParameters) -> Product[Any]:
-        """How good samples are without a code, or from codes of images."""
-        numbers = self.numbers
-        return quality(run, numbers.nfe_steps, self.reader, numbers.generation.images)
 
     def by_prior(self, run: RunParameters) -> Product[Any]:
         """How good samples are from codes that no image gave."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from drlcore.paper.experiments.base import ImageExperiment, Penalty, Seed, Seeds
+from drlcore.paper.products import Product, quality
 from drlcore.paper.protocol import reader
 from drlcore.training.run import RunParameters
 
@@ -27,6 +30,11 @@ class Sampled(ImageExperiment):
     def reader(self) -> RunParameters:
         """The classifier that samples are read by; without labels an autoencoder."""
         return reader(self.dataset, self.numbers.reader_steps)
+
+    def quality(self, run: RunParameters) -> Product[pd.DataFrame]:
+        """How good the samples of ``run`` are, without a code or from codes of images."""
+        numbers = self.numbers
+        return quality(run, numbers.nfe_steps, self.reader, numbers.generation.images)
 
 
 class SampledWithCode(Sampled):
