@@ -96,12 +96,12 @@ def test_samples_that_are_the_images_are_as_good_as_the_images(
     digits, run = load_dataset("digits"), RunParameters(dataset="digits", steps=1)
     by, model = protocol.reader("digits", 300), build_model(run, digits)
     images = digits.validation.x
-    monkeypatch.setattr(protocol, "SAMPLER_IMAGES", len(images))  # as many as are drawn below
+    monkeypatch.setattr(protocol, "SAMPLER_IMAGES", len(images))
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     found = {}
     for name, samples in {"images": images, "noise": noise}.items():
         monkeypatch.setattr(protocol, "samples_of_codes", lambda *_, s=samples: (s, images, 5))
-        table = protocol.quality_of_samples(run, model, 2, by)
+        table = protocol.quality_of_samples(run, model, 2, by, len(images))
         assert list(table.columns) == ["of", "metric", "value"]
         found[name] = table.set_index(["of", "metric"]).value
         walks = protocol.quality_by_sampler(run, model, by, (2, 3), (4,))

@@ -100,7 +100,7 @@ class ComparisonPreset(MethodsPreset):
 
     protocol: Protocol
     lengths: tuple[Annotated[float, Field(gt=0)], ...] = (0.25, 1, 4)
-    learning: tuple[Annotated[float, Field(gt=0)], ...] = (0.1, 0.3, 1, 3, 10)
+    learning: tuple[Annotated[float, Field(gt=0)], ...] = (0.1, 0.3, 1, 3, 10, 30)
 
 
 class SemiSupervisedPreset(MethodsPreset):

@@ -13,8 +13,8 @@ class LearningCurves(Comparison):
 
     Two questions. How does the accuracy grow with training: DRL at all levels, at the middle ones,
     and at a single high one, an autoencoder; DRL at all levels and an autoencoder with a code of
-    the paper's size; an untrained encoder. The longest training is that of the autoencoder and of
-    DRL at all levels. And, at the preset's length, does the gap come from something that both
+    the paper's size; an untrained encoder. The two with the large code are trained longest, the
+    same two with a code of the preset's size one length less, the others two. And, at the preset's length, does the gap come from something that both
     share: one change at a time, made to both or, where it is the diffusion's, to DRL.
     """
 
@@ -28,7 +28,8 @@ class LearningCurves(Comparison):
         """How many steps the models of one of ``ways`` are trained for, ascending."""
         usual, shares = self.steps or self.numbers_compared.steps, self.numbers.comparison.learning
         counts = list(dict.fromkeys(max(1, round(share * usual)) for share in shares))
-        return counts if way in {*self.compared, *self.with_large_code} else counts[:-1]
+        left_out = 0 if way in self.with_large_code else 1 if way in self.compared else 2
+        return counts[: max(1, len(counts) - left_out)]
 
     @property
     def ways(self) -> dict[str, dict[str, Any]]:
