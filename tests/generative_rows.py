@@ -95,6 +95,7 @@ GENERATIVE: dict[str, Callable[[int], pd.DataFrame]] = {
     "the adversary's alpha": slope,
     "training against an": no_gain("loss_own", 0.98, at_sigma=1.0),
     "samples are not the better": no_gain("sample_frechet", 0.9),
+    "the score of samples": no_gain("sample_classifier_score", 1.0),
     "the adversary is misled": misled("std2"),
     "where all levels weigh alike the constant": misled("edm"),
     "codes from VDRL's own": from_prior("normal"),

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import sqrtm
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.inception import InceptionScore
 
 from drlcore.data.datasets import load_dataset
 from drlcore.paper import protocol
 from drlcore.probes.sample_quality import (
     Reading,
+    classifier_score,
     frechet_distance,
     precision_and_recall,
     sample_quality,
@@ -71,18 +74,51 @@ def test_a_point_is_among_others_up_to_the_third_nearest_of_its_own() -> None:
         assert precision == among, x
 
 
-def test_reading_is_the_largest_probability() -> None:
+def test_a_reading_is_probabilities_and_the_largest() -> None:
     logits = torch.tensor([[0.0, math.log(3.0)], [math.log(9.0), 0.0]])
     read = Reading.of(np.zeros((2, 1), np.float32), logits)
-    assert read.classes.tolist() == [1, 0]
-    assert read.confidence.tolist() == pytest.approx([0.75, 0.9])
+    assert read.classes is not None and read.classes.tolist() == [1, 0]
+    assert read.probabilities == pytest.approx(np.array([[0.25, 0.75], [0.9, 0.1]]))
+    none = Reading.of(np.zeros((2, 1), np.float32), None)
+    assert none.classes is None and math.isnan(classifier_score(none))
+
+
+def test_classifier_score_is_the_number_of_classes_that_are_told_and_there() -> None:
+    for classes in (1, 2, 7):
+        told = Reading(np.zeros((3 * classes, 1)), np.eye(7)[list(range(classes)) * 3])
+        assert classifier_score(told) == pytest.approx(classes)
+    assert classifier_score(Reading(np.zeros((5, 1)), np.full((5, 4), 0.25))) == pytest.approx(1)
+
+
+class Codes(torch.nn.Module):
+    """In the place of Inception: the images are codes already."""
+
+    num_features = 5
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torchmetrics")
+def test_scores_are_torchmetrics() -> None:
+    logits, a, b = torch.from_numpy(RNG.normal(size=(3, 200, 5)))
+    score = InceptionScore(feature=Codes(), splits=1)
+    score.update(logits)
+    read = Reading.of(np.zeros((200, 1), np.float32), logits)
+    assert classifier_score(read) == pytest.approx(float(score.compute()[0]), rel=1e-6)
+    distance = FrechetInceptionDistance(feature=Codes()).set_dtype(torch.float64)
+    distance.update(a, real=True)
+    distance.update(2 * b + 1, real=False)
+    ours = frechet_distance(a.numpy(), 2 * b.numpy() + 1)
+    assert ours == pytest.approx(float(distance.compute()), rel=1e-9)
 
 
 def test_sample_quality_counts_readable_samples_and_those_of_the_right_class() -> None:
     codes = RNG.normal(size=(4, 2)).astype(np.float32)
-    samples = Reading(codes, np.array([0, 1, 1, 0]), np.array([0.9, 0.89, 1.0, 0.95]))
-    shown = Reading(codes, np.array([0, 1, 0, 1]), np.ones(4))
-    real = Reading(np.concatenate([codes, codes]), np.zeros(8, int), np.ones(8))
+    certain = np.eye(2)
+    samples = Reading(codes, np.array([[0.9, 0.1], [0.11, 0.89], [0, 1], [0.95, 0.05]]))
+    shown = Reading(codes, certain[[0, 1, 0, 1]])
+    real = Reading(np.concatenate([codes, codes]), certain[[0] * 8])
     found = sample_quality(samples, shown, real)
     assert (found["readable"], found["agreement"]) == (0.75, 0.5)
     assert (found["precision"], found["recall"]) == (1, 1)
@@ -101,17 +137,19 @@ def test_samples_that_are_the_images_are_as_good_as_the_images(
     found = {}
     for name, samples in {"images": images, "noise": noise}.items():
         monkeypatch.setattr(protocol, "samples_of_codes", lambda *_, s=samples: (s, images, 5))
-        table = protocol.quality_of_samples(run, model, 2, by, len(images))
+        further = ("classifier_score",)
+        table = protocol.quality_of_samples(run, model, 2, by, len(images), further)
         assert list(table.columns) == ["of", "metric", "value"]
         found[name] = table.set_index(["of", "metric"]).value
         walks = protocol.quality_by_sampler(run, model, by, (2, 3), (4,))
         known = ["heun", "euler-maruyama", "predictor-corrector", "real"]
         assert walks.sampler.unique().tolist() == known
         values = walks[walks.sampler == "heun"].groupby("metric").value.first()
-        assert values.to_dict() == found[name]["samples"].to_dict()
+        assert values.to_dict() == found[name]["samples"].drop(further[0]).to_dict()
     good, bad = found["images"], found["noise"]
     assert good["samples"].to_dict() == good["real"].to_dict() == bad["real"].to_dict()
     assert good["real", "agreement"] == 1 and good["real", "readable"] > 0.9
     assert bad["samples", "agreement"] < 0.3
+    assert bad["samples", "classifier_score"] < good["real", "classifier_score"] <= 10
     assert bad["samples", "frechet"] > 10 * good["real", "frechet"]
     assert bad["samples", "precision"] < good["real", "precision"]

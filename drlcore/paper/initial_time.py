@@ -13,7 +13,7 @@ from torch import Tensor
 from drlcore.data.datasets import load_dataset
 from drlcore.model import EncoderModel
 from drlcore.paper.products import Product, judged
-from drlcore.paper.protocol import reading, reference
+from drlcore.paper.protocol import Further, further_quality, reading, reference
 from drlcore.paper.sheets import Arrays, samples_of_codes, to_uint8
 from drlcore.probes.initial_time import STAND_INS, start_at
 from drlcore.probes.sample_quality import sample_quality
@@ -27,7 +27,11 @@ APART = 1_000_003  # added to the seed of starts, so that their noise is not the
 
 
 def quality_by_start(
-    run: RunParameters, by: RunParameters, steps: int, images: int
+    run: RunParameters,
+    by: RunParameters,
+    steps: int,
+    images: int,
+    further: tuple[Further, ...] = (),
 ) -> Product[pd.DataFrame]:
     """Samples by where and from what the walk back began, as the classifier ``by`` reads them.
 
@@ -37,15 +41,18 @@ def quality_by_start(
 
     def compute(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
         classifier, shown, real = reference(run, by, images)
-        rows = []
+        rows, train = [], load_dataset(run.dataset).train.x
         for name, share, start, sigma in _starts(run, model, images):
             samples, nfe = _walk(run, model, share, start, steps, images)
-            found = sample_quality(reading(classifier, samples, by), shown, real)
+            read = reading(classifier, samples, by)
+            found = sample_quality(read, shown, real)
+            found |= further_quality(further, samples, read, train)
             rows += [(name, share, sigma, nfe, metric, value) for metric, value in found.items()]
         columns = ["stand_in", "start", "at_sigma", "nfe", "metric", "value"]
         return pd.DataFrame(rows, columns=columns)
 
-    return judged(run, "quality_by_start", compute, by, **_settings(steps, images))
+    asked = {"further": further} if further else {}
+    return judged(run, "quality_by_start", compute, by, **_settings(steps, images), **asked)
 
 
 def sheet_by_start(run: RunParameters, steps: int) -> Product[Arrays]:

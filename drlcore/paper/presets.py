@@ -147,12 +147,14 @@ class GenerationPreset(Parameters):
         samples: judged there, of each start; in notebook 19 pairs of images.
         images: as many samples are judged in notebooks 18 and 19.
         adversary_steps: training steps of notebook 18.
+        inception: whether samples are judged by FID and IS too, where Inception is.
     """
 
     walk_steps: int = Field(ge=2)
     samples: int = Field(ge=10)
     images: int = Field(ge=10)
     adversary_steps: int = Field(ge=1)
+    inception: bool = False
 
 
 class Preset(TrainingPreset):

@@ -169,12 +169,17 @@ def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
 
 
 def quality(
-    run: RunParameters, steps: int, by: RunParameters, images: int | None = None
+    run: RunParameters,
+    steps: int,
+    by: RunParameters,
+    images: int | None = None,
+    further: tuple[protocols.Further, ...] = (),
 ) -> Product[pd.DataFrame]:
     """Its samples as the run ``by`` reads them, see ``protocol.quality_of_samples``."""
-    images = images or protocols.QUALITY_IMAGES
-    compute = partial(protocols.quality_of_samples, steps=steps, by=by, images=images)
-    return judged(run, "quality", compute, by, images=images, steps=steps)
+    asked: dict[str, Any] = {"images": images or protocols.QUALITY_IMAGES, "steps": steps}
+    asked |= {"further": further} if further else {}
+    compute = partial(protocols.quality_of_samples, by=by, **asked)
+    return judged(run, "quality", compute, by, **asked)
 
 
 def samplers(

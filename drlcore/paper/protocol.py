@@ -18,10 +18,11 @@ from drlcore.model import EncoderModel, encode, with_score_network
 from drlcore.paper.sheets import Arrays, samples_of_codes
 from drlcore.parameters import Parameters
 from drlcore.probes.bands import ASKED, BANDS, FITTED, band_r2
+from drlcore.probes.inception import inception_quality
 from drlcore.probes.mutual_information import mutual_information_over_time
 from drlcore.probes.neural import DEFAULT, ProbeTraining
 from drlcore.probes.over_time import few_shot, probe_times
-from drlcore.probes.sample_quality import Reading, sample_quality
+from drlcore.probes.sample_quality import Reading, classifier_score, sample_quality
 from drlcore.probes.static import METRIC_COLUMNS, probe
 from drlcore.probes.trajectory import codes_over_time, time_grid, trajectories
 from drlcore.probes.usage import code_usage
@@ -118,20 +119,50 @@ def reader(dataset: str, steps: int) -> RunParameters:
     )  # fmt: skip
 
 
+Further = Literal["classifier_score", "inception"]
+
+
 def quality_of_samples(
-    run: RunParameters, model: EncoderModel, steps: int, by: RunParameters, images: int
+    run: RunParameters,
+    model: EncoderModel,
+    steps: int,
+    by: RunParameters,
+    images: int,
+    further: tuple[Further, ...] = (),
 ) -> pd.DataFrame:
     """Samples from codes of validation images as the classifier ``by`` reads them.
 
-    Beside test images; see ``probes.sample_quality``. Columns ``of``, ``samples`` or ``real``, the
-    validation images themselves; ``metric``; ``value``.
+    Beside test images; see ``probes.sample_quality`` and ``further_quality``. Columns ``of``,
+    ``samples`` or ``real``, the validation images themselves; ``metric``; ``value``.
     """
     samples, _, _ = samples_of_codes(run, model, steps, images)
     classifier, shown, real = reference(run, by, images)
-    readings = {"samples": reading(classifier, samples, by), "real": shown}
-    found = {of: sample_quality(each, shown, real) for of, each in readings.items()}
+    dataset = load_dataset(run.dataset)
+    judged = {
+        "samples": (samples, reading(classifier, samples, by)),
+        "real": (dataset.validation.x[:images], shown),
+    }
+    found = {
+        of: sample_quality(read, shown, real) | further_quality(further, x, read, dataset.train.x)
+        for of, (x, read) in judged.items()
+    }
     rows = [(of, name, value) for of, each in found.items() for name, value in each.items()]
     return pd.DataFrame(rows, columns=["of", "metric", "value"])
+
+
+def further_quality(
+    further: tuple[Further, ...], samples: Tensor, read: Reading, real: Tensor
+) -> dict[str, float]:
+    """What published tables have beside: ``classifier_score``; by Inception, FID and IS.
+
+    Published FIDs are distances to training images, so ``real`` are those.
+    """
+    found = {}
+    if "classifier_score" in further:
+        found["classifier_score"] = classifier_score(read)
+    if "inception" in further:
+        found |= inception_quality(samples, real)
+    return found
 
 
 def quality_by_sampler(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from scipy.special import rel_entr
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
@@ -25,21 +26,21 @@ class Reading:
 
     Attributes:
         codes: its features, float32 (N, d).
-        classes: the class it takes each image for, int64 (N,); None if it tells no classes.
-        confidence: its probability of that class, (N,).
+        probabilities: of each class, float32 (N, classes); None if it tells no classes.
     """
 
     codes: Array
-    classes: Array | None
-    confidence: Array | None
+    probabilities: Array | None
 
     @classmethod
     def of(cls, codes: Array, logits: Tensor | None) -> Self:
         """From the features of N images and the classifier's logits, (N, classes), if it is one."""
-        if logits is None:
-            return cls(codes, None, None)
-        confidence, classes = logits.softmax(1).max(1)
-        return cls(codes, classes.numpy(), confidence.numpy())
+        return cls(codes, None if logits is None else logits.softmax(1).numpy())
+
+    @property
+    def classes(self) -> Array | None:
+        """The class it takes each image for, int64 (N,)."""
+        return None if self.probabilities is None else self.probabilities.argmax(1)
 
 
 def sample_quality(samples: Reading, shown: Reading, real: Reading) -> dict[str, float]:
@@ -61,8 +62,8 @@ def sample_quality(samples: Reading, shown: Reading, real: Reading) -> dict[str,
     n = len(samples.codes)
     precision, recall = precision_and_recall(samples.codes, real.codes[:n])
     readable = agreement = np.array(np.nan)
-    if samples.classes is not None and samples.confidence is not None:
-        readable = samples.confidence >= CONFIDENT
+    if samples.probabilities is not None:
+        readable = samples.probabilities.max(1) >= CONFIDENT
         agreement = np.asarray(samples.classes == shown.classes)
     return {
         "readable": float(readable.mean()),
@@ -71,6 +72,26 @@ def sample_quality(samples: Reading, shown: Reading, real: Reading) -> dict[str,
         "precision": precision,
         "recall": recall,
     }
+
+
+def classifier_score(samples: Reading) -> float:
+    """exp E KL(p(y|x) || p(y)), from 1 to the number of classes (Salimans et al. 2016).
+
+    Inception Score with this classifier in Inception's place: high if each sample is taken for one
+    class and all classes are there. nan where no classes are told.
+
+    Example:
+        >>> import numpy as np
+        >>> from drlcore.probes.sample_quality import Reading, classifier_score
+        >>> float(classifier_score(Reading(np.zeros((3, 1)), np.eye(3))))
+        3.0
+    """
+    p = samples.probabilities
+    if p is None:
+        return np.nan
+    p = p.astype(np.float64)
+    divergence = rel_entr(p, p.mean(0)).sum(1)
+    return float(np.exp(divergence.mean()))
 
 
 def frechet_distance(a: Array, b: Array) -> float:

@@ -11,6 +11,7 @@ from drlcore.paper.experiments.sampled import Sampled, SampledWithCode
 from drlcore.paper.generation import alpha_by_step, exchanged, paths, quality_by_prior
 from drlcore.paper.initial_time import quality_by_start, sheet_by_start
 from drlcore.paper.products import Product, usage
+from drlcore.paper.protocol import Further
 from drlcore.training.run import RunParameters
 
 P_KL = (0.0, 0.05, 0.5, 0.95, 1.0)  # the paper's
@@ -40,7 +41,8 @@ class InitialTime(SampledWithCode):
 
     def quality(self, run: RunParameters) -> Product[Any]:
         numbers = self.numbers.generation
-        return quality_by_start(run, self.reader, numbers.walk_steps, numbers.samples)
+        asked = (numbers.walk_steps, numbers.samples, self.further)
+        return quality_by_start(run, self.reader, *asked)
 
     def sheet(self) -> Product[Any]:
         """Samples of the first seed, without a code."""
@@ -66,6 +68,11 @@ class AdversarialWeighting(Sampled):
     @property
     def steps_where_drawn(self) -> int:
         return self.steps or self.numbers.generation.adversary_steps
+
+    @property
+    def further(self) -> tuple[Further, ...]:
+        """Beside, what stands for Table 2's IS here."""
+        return ("classifier_score", *super().further)
 
     def against(self, p_kl: float) -> list[RunParameters]:
         """Score networks without a code under the paper's weighting, every seed."""

@@ -90,7 +90,7 @@ class LatentSpace(SampledWithCode):
 
     def quality(self, run: RunParameters) -> Product[pd.DataFrame]:
         """How good the samples of ``run`` are."""
-        return quality(run, self.numbers.nfe_steps, self.reader)
+        return quality(run, self.numbers.nfe_steps, self.reader, further=self.further)
 
     def samplers(self, seed: int | None = None) -> Product[pd.DataFrame]:
         """How good they are by every sampler: VDRL with the largest code."""

@@ -14,8 +14,9 @@ class LearningCurves(Comparison):
     Two questions. How does the accuracy grow with training: DRL at all levels, at the middle ones,
     and at a single high one, an autoencoder; DRL at all levels and an autoencoder with a code of
     the paper's size; an untrained encoder. The two with the large code are trained longest, the
-    same two with a code of the preset's size one length less, the others two. And, at the preset's length, does the gap come from something that both
-    share: one change at a time, made to both or, where it is the diffusion's, to DRL.
+    same two with the usual one a length less, the others two. And, at the preset's length, does the
+    gap come from something that both share: one change at a time, made to both or, where it is the
+    diffusion's, to DRL.
     """
 
     notebook = "13_learning_curves"

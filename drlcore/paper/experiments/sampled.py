@@ -6,7 +6,8 @@ import pandas as pd
 
 from drlcore.paper.experiments.base import ImageExperiment, Penalty, Seed, Seeds
 from drlcore.paper.products import Product, quality
-from drlcore.paper.protocol import reader
+from drlcore.paper.protocol import Further, reader
+from drlcore.probes.inception import network
 from drlcore.training.run import RunParameters
 
 
@@ -31,10 +32,16 @@ class Sampled(ImageExperiment):
         """The classifier that samples are read by; without labels an autoencoder."""
         return reader(self.dataset, self.numbers.reader_steps)
 
+    @property
+    def further(self) -> tuple[Further, ...]:
+        """What samples are judged by beside: Inception, at a preset that asks and where it is."""
+        asked = self.numbers.generation.inception and network() is not None
+        return ("inception",) if asked else ()
+
     def quality(self, run: RunParameters) -> Product[pd.DataFrame]:
         """How good the samples of ``run`` are, without a code or from codes of images."""
-        numbers = self.numbers
-        return quality(run, numbers.nfe_steps, self.reader, numbers.generation.images)
+        numbers, further = self.numbers, self.further
+        return quality(run, numbers.nfe_steps, self.reader, numbers.generation.images, further)
 
 
 class SampledWithCode(Sampled):
