@@ -557,6 +557,7 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "CIFAR-10: diffusion codes": beats("cifar10", SIMCLR_GAUSS),
     "CIFAR-10, 100 labels: diffusion": beats("cifar10", ("ae", "vae"), "few_shot_100_accuracy"),
     "CIFAR-10, 1,000 labels": beats("cifar10", ("ae", "vae"), "few_shot_1000_accuracy"),
+    "CIFAR-10, 10,000 labels": beats("cifar10", ("ae", "vae"), "few_shot_10000_accuracy"),
     "CIFAR-10: SimCLR": simclr("cifar10"),
     "CIFAR-10, code of 128, the longest training: DRL": longer(128, "mlp_accuracy"),
     "CIFAR-10, code of 128, the longest training: the": longer(

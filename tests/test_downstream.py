@@ -122,6 +122,26 @@ def test_a_budget_that_classes_cannot_share_or_fill_gives_no_row() -> None:
     assert budgets == {"few_shot_10_accuracy", f"few_shot_{10 * fewest}_accuracy"}
 
 
+def test_more_labels_than_the_first_images_are_the_first_of_each_class_of_all() -> None:
+    protocol = PROTOCOL.updated(n_labels=(20, 200, 210, 500, 10_000))
+    assert protocol.beyond == (200, 210, 500, 10_000)
+    assert protocol.updated(images=None).beyond == ()
+    run = RUN.updated(train_images=700)
+    table = downstream.probe_many_labels(run, untrained(run), protocol)
+    assert table.metric.value_counts().to_dict() == {f"few_shot_{n}_accuracy": 6
+                                                     for n in (200, 210, 500)}  # fmt: skip
+    y = DIGITS.train.y[:700].numpy()
+    chosen = np.concatenate([np.flatnonzero(y == c)[:50] for c in range(10)])
+    z, asked = (encode(untrained(run), x, 50.0) for x in (DIGITS.train.x[:700], DIGITS.test.x))
+    model = SVC().fit(z[chosen], y[chosen])
+    rows = table[(table.metric == "few_shot_500_accuracy") & (table.split == "test")]
+    (value,) = rows[np.isclose(rows.sigma, 50)].value
+    found = accuracy_score(DIGITS.test.y.numpy(), model.predict(asked))
+    assert value == pytest.approx(found, abs=0.01)
+    none = downstream.probe_many_labels(run, untrained(run), PROTOCOL.updated(n_labels=(9_000,)))
+    assert none.empty and set(none.columns) == set(table.columns)
+
+
 def test_where_no_budget_fits_the_nearest_below_the_first_is_taken() -> None:
     for y, budget in (
         (np.arange(300) % 3, 99),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drlcore import RunParameters, encode, load_dataset, load_or_train
 from drlcore.paper import generation, initial_time
-from drlcore.paper.protocol import reader
+from drlcore.paper.samples import reader
 from drlcore.probes.initial_time import STAND_INS
 from drlcore.training.run import build_model
 

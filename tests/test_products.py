@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from drlcore.laplacenet.classifier import FineTuning
-from drlcore.paper import generation, initial_time, products
+from drlcore.paper import generation, initial_time, products, samples
 from drlcore.paper.products import Product
 from drlcore.paper.protocol import Protocol
 from drlcore.training.run import RunParameters
@@ -22,16 +22,17 @@ MODULES = {  # what products are computed with, by the wing that it is in
     "baselines": ["views"],
     "data": ["label_splits", "scene"],
     "laplacenet": ["classifier", "fine_tuning", "label_graph", "nearest"],
-    "paper": ["generation", "initial_time", "label_graph_sheet", "protocol", "sheets"],
+    "paper": ["generation", "initial_time", "label_graph_sheet", "protocol", "samples",
+              "sheets"],
     "probes": [
-        "bands", "initial_time", "mutual_information", "networks", "neural", "over_time",
-        "sample_quality", "static", "trajectory", "usage", "whole_trajectory",
+        "bands", "inception", "initial_time", "mutual_information", "networks", "neural",
+        "over_time", "sample_quality", "static", "trajectory", "usage", "whole_trajectory",
     ],
 }  # fmt: skip
 ELSEWHERE = {
     # At a time, of no consequence.
     "laplacenet.fine_tuning._CHUNK", "probes.usage._BATCH",
-    "probes.bands._CHUNK",
+    "probes.bands._CHUNK", "probes.inception.BATCH",
     "probes.usage.WORTH",  # read from the table, by what is made of it
     "baselines.views.GAUSS_SIGMA", "baselines.views.CROP_SCALE",  # of the training of a run
 }  # fmt: skip
@@ -42,8 +43,8 @@ def every_product() -> dict[str, Product[Any]]:
         "fine_tuned": products.fine_tuned(RUN, FineTuning(n_labels=20, supervised_epochs=1)),
     }
     reader = RUN.updated(method="supervised")
-    made["samplers"] = products.samplers(RUN, reader, (2, 3), (4,))
-    made["quality"] = products.quality(RUN, 5, RUN.updated(method="supervised"))
+    made["samplers"] = samples.samplers(RUN, reader, (2, 3), (4,))
+    made["quality"] = samples.quality(RUN, 5, reader, further=("inception",))
     made["quality_by_start"] = initial_time.quality_by_start(RUN, reader, 5, 10)
     made["sheet_by_start"] = initial_time.sheet_by_start(RUN, 5)
     made["quality_by_prior"] = generation.quality_by_prior(RUN, reader, 5, 10)
@@ -54,7 +55,7 @@ def every_product() -> dict[str, Product[Any]]:
         made[name] = getattr(products, name)(RUN)
     for name in ("latent_grid", "swapped_codes", "same_code", "reconstructions"):
         made[name] = getattr(products, name)(RUN, 5)
-    for name in ("single_times", "whole_trajectory", "shared_information", "curves"):
+    for name in ("single_times", "many_labels", "whole_trajectory", "shared_information", "curves"):
         made[name] = getattr(products, name)(RUN, PROTOCOL)
     return made
 
@@ -80,7 +81,7 @@ def _numeric(value: object) -> bool:
 
 def test_every_product_is_in_this_file() -> None:
     returning = {
-        name for module in (products, initial_time, generation)
+        name for module in (products, samples, initial_time, generation)
         for name, value in vars(module).items()
         if callable(value) and not name.startswith("_")
         and str(getattr(value, "__annotations__", {}).get("return", "")).startswith("Product")
@@ -118,7 +119,7 @@ def test_every_setting_makes_another_file() -> None:
         assert make(RUN, 5).file != make(RUN, 6).file
     readers = [RUN.updated(method="supervised", seed=seed) for seed in (0, 1)]
     asked = [(5, readers[0]), (6, readers[0]), (5, readers[1])]
-    assert len({products.quality(RUN, *each).file for each in asked}) == 3
+    assert len({samples.quality(RUN, *each).file for each in asked}) == 3
     tuning = FineTuning(n_labels=20)
     changed = {"n_labels": 30, "label_split": 1, "seed": 1, "mixup": "on", "copies": 2}
     files = {products.fine_tuned(RUN, tuning.updated(**{k: v})).file for k, v in changed.items()}

@@ -13,7 +13,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 
 from drlcore.data.datasets import load_dataset
-from drlcore.paper import protocol
+from drlcore.paper import samples as judge
 from drlcore.probes.sample_quality import (
     Reading,
     classifier_score,
@@ -130,18 +130,18 @@ def test_samples_that_are_the_images_are_as_good_as_the_images(
 ) -> None:
     """And noise is not: by a classifier that is trained here."""
     digits, run = load_dataset("digits"), RunParameters(dataset="digits", steps=1)
-    by, model = protocol.reader("digits", 300), build_model(run, digits)
+    by, model = judge.reader("digits", 300), build_model(run, digits)
     images = digits.validation.x
-    monkeypatch.setattr(protocol, "SAMPLER_IMAGES", len(images))
+    monkeypatch.setattr(judge, "SAMPLER_IMAGES", len(images))
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     found = {}
     for name, samples in {"images": images, "noise": noise}.items():
-        monkeypatch.setattr(protocol, "samples_of_codes", lambda *_, s=samples: (s, images, 5))
+        monkeypatch.setattr(judge, "samples_of_codes", lambda *_, s=samples: (s, images, 5))
         further = ("classifier_score",)
-        table = protocol.quality_of_samples(run, model, 2, by, len(images), further)
+        table = judge.quality_of_samples(run, model, 2, by, len(images), further)
         assert list(table.columns) == ["of", "metric", "value"]
         found[name] = table.set_index(["of", "metric"]).value
-        walks = protocol.quality_by_sampler(run, model, by, (2, 3), (4,))
+        walks = judge.quality_by_sampler(run, model, by, (2, 3), (4,))
         known = ["heun", "euler-maruyama", "predictor-corrector", "real"]
         assert walks.sampler.unique().tolist() == known
         values = walks[walks.sampler == "heun"].groupby("metric").value.first()

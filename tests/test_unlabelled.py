@@ -30,8 +30,8 @@ from drlcore.paper.experiments import (
 )
 from drlcore.paper.plots.dial import dial_codes, dial_figure
 from drlcore.paper.plots.style import colours_of
-from drlcore.paper.products import metrics, quality, reconstructions, usage
-from drlcore.paper.protocol import reader
+from drlcore.paper.products import metrics, reconstructions, usage
+from drlcore.paper.samples import quality, reader
 from drlcore.paper.tables.results import best_level, usage_rows
 from drlcore.training.loop import train
 from drlcore.training.run import build_model

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from drlcore.data.datasets import load_dataset
 from drlcore.model import EncoderModel, encode, with_score_network
-from drlcore.paper.products import Product, judged
-from drlcore.paper.protocol import reading, reference
+from drlcore.paper.products import Product
+from drlcore.paper.samples import judged, reading, reference
 from drlcore.paper.sheets import Arrays, draw, from_uint8, to_uint8
 from drlcore.probes.sample_quality import sample_quality
 from drlcore.sampling import in_chunks, invert

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from drlcore.data.datasets import load_dataset
 from drlcore.model import EncoderModel
-from drlcore.paper.products import Product, judged
-from drlcore.paper.protocol import Further, further_quality, reading, reference
+from drlcore.paper.products import Product
+from drlcore.paper.samples import Further, further_quality, judged, reading, reference
 from drlcore.paper.sheets import Arrays, samples_of_codes, to_uint8
 from drlcore.probes.initial_time import STAND_INS, start_at
 from drlcore.probes.sample_quality import sample_quality
@@ -51,8 +51,7 @@ def quality_by_start(
         columns = ["stand_in", "start", "at_sigma", "nfe", "metric", "value"]
         return pd.DataFrame(rows, columns=columns)
 
-    asked = {"further": further} if further else {}
-    return judged(run, "quality_by_start", compute, by, **_settings(steps, images), **asked)
+    return judged(run, "quality_by_start", compute, by, further, **_settings(steps, images))
 
 
 def sheet_by_start(run: RunParameters, steps: int) -> Product[Arrays]:

@@ -27,7 +27,7 @@ from drlcore.paper.protocol import Protocol
 from drlcore.paper.sheets import Arrays
 from drlcore.parameters import fingerprint
 from drlcore.probes import bands as band_probe
-from drlcore.probes import mutual_information, neural, over_time, sample_quality, static
+from drlcore.probes import mutual_information, neural, over_time, static
 from drlcore.probes import usage as use
 from drlcore.training import store
 from drlcore.training.checkpoint import csv_bytes
@@ -168,29 +168,6 @@ def reconstructions(run: RunParameters, steps: int) -> Product[Arrays]:
     return _sheet(run, "reconstructions", sheets.reconstructions, steps)
 
 
-def quality(
-    run: RunParameters,
-    steps: int,
-    by: RunParameters,
-    images: int | None = None,
-    further: tuple[protocols.Further, ...] = (),
-) -> Product[pd.DataFrame]:
-    """Its samples as the run ``by`` reads them, see ``protocol.quality_of_samples``."""
-    asked: dict[str, Any] = {"images": images or protocols.QUALITY_IMAGES, "steps": steps}
-    asked |= {"further": further} if further else {}
-    compute = partial(protocols.quality_of_samples, by=by, **asked)
-    return judged(run, "quality", compute, by, **asked)
-
-
-def samplers(
-    run: RunParameters, by: RunParameters, ode_steps: tuple[int, ...], sde_nfe: tuple[int, ...]
-) -> Product[pd.DataFrame]:
-    """The same by every sampler, see ``protocol.quality_by_sampler``."""
-    settings: dict[str, Any] = {"ode_steps": ode_steps, "sde_nfe": sde_nfe}
-    compute = partial(protocols.quality_by_sampler, by=by, **settings)
-    return judged(run, "samplers", compute, by, images=protocols.SAMPLER_IMAGES, **settings)
-
-
 def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
     """Probes at each encoder time, see ``protocol.probe_single_times``."""
     settings = {
@@ -198,6 +175,13 @@ def single_times(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame
         "inverse_penalties": over_time.INVERSE_PENALTIES,
     }
     return _probed(run, "single_times", protocols.probe_single_times, protocol, **settings)
+
+
+def many_labels(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
+    """Few-shot accuracy from more labels, see ``protocol.probe_many_labels``."""
+    compute = partial(protocols.probe_many_labels, protocol=protocol)
+    settings = {"n_times": protocol.n_times, "n_labels": protocol.beyond}
+    return Product(run, "many_labels", ".csv", compute, settings)
 
 
 def whole_trajectory(run: RunParameters, protocol: Protocol) -> Product[pd.DataFrame]:
@@ -274,18 +258,6 @@ def _probed(
         "whitening_floor": neural.WHITENING_FLOOR,
     }
     return Product(run, kind, ".csv", partial(probe, protocol=protocol), everything)
-
-
-def judged(
-    run: RunParameters,
-    kind: str,
-    compute: Callable[..., pd.DataFrame],
-    by: RunParameters,
-    **settings: Any,
-) -> Product[pd.DataFrame]:
-    """What ``compute`` makes of samples as the run ``by`` reads them."""
-    thresholds = {"confident": sample_quality.CONFIDENT, "nearest": sample_quality.NEAREST}
-    return Product(run, kind, ".csv", compute, {**settings, "by": by.key, **thresholds})
 
 
 def _sheet(

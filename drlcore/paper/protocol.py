@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from drlcore.baselines import METHODS
-from drlcore.baselines.model import read
-from drlcore.data.datasets import load_dataset, n_classes
+from drlcore.data.datasets import load_dataset
 from drlcore.data.splits import Array
 from drlcore.model import EncoderModel, encode, with_score_network
-from drlcore.paper.sheets import Arrays, samples_of_codes
+from drlcore.paper.sheets import Arrays
 from drlcore.parameters import Parameters
 from drlcore.probes.bands import ASKED, BANDS, FITTED, band_r2
-from drlcore.probes.inception import inception_quality
 from drlcore.probes.mutual_information import mutual_information_over_time
 from drlcore.probes.neural import DEFAULT, ProbeTraining
-from drlcore.probes.over_time import few_shot, probe_times
-from drlcore.probes.sample_quality import Reading, classifier_score, sample_quality
+from drlcore.probes.over_time import TIME_COLUMNS, few_shot, probe_times
 from drlcore.probes.static import METRIC_COLUMNS, probe
 from drlcore.probes.trajectory import codes_over_time, time_grid, trajectories
 from drlcore.probes.usage import code_usage
 from drlcore.probes.whole_trajectory import ablate_times, attention_over_time, probe_trajectory
 from drlcore.training.run import RunParameters
-from drlcore.training.store import load_or_train
 
 CURVE_IMAGES = 1000
-QUALITY_IMAGES, SAMPLER_IMAGES = 2000, 300
 
 
 class Protocol(Parameters):
@@ -45,7 +40,8 @@ class Protocol(Parameters):
         images: probes are fitted on the first so many training images; None for all.
         epochs: of the MLP, the GRU and the transformer, whatever their settings below say.
         n_labels: budgets of the few-shot classifier; one that a data set cannot fill with as many
-            of each class gives no row there. Where none can be, the largest below the first.
+            of each class gives no row there. Where none can be, the largest below the first. Those
+            of ``images`` or more take training images beyond the first ``images``.
         draws: label draws of each budget.
         ablated: how many times, evenly spaced, are hidden and shown alone.
         single: how the MLP at each time is trained.
@@ -63,6 +59,11 @@ class Protocol(Parameters):
     single: ProbeTraining = Field(default=DEFAULT, exclude_if=lambda given: given == DEFAULT)
     whole: ProbeTraining = Field(default=DEFAULT, exclude_if=lambda given: given == DEFAULT)
     masked: ProbeTraining = Field(default=DEFAULT, exclude_if=lambda given: given == DEFAULT)
+
+    @property
+    def beyond(self) -> tuple[int, ...]:
+        """Those of ``n_labels`` for which the first ``images`` do not suffice."""
+        return tuple(n for n in self.n_labels if self.images is not None and n >= self.images)
 
     def training(self, of: Literal["single", "whole", "masked"]) -> ProbeTraining:
         """How the probes ``of`` single times, the whole or a masked trajectory are trained."""
@@ -106,110 +107,6 @@ def use_of_code(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
     return code_usage(with_score_network(model), part, method, run.seed, run.train_images)
 
 
-def reader(dataset: str, steps: int) -> RunParameters:
-    """The small classifier that samples of a data set are read by.
-
-    Without labels it is an autoencoder, whose code tells how far samples are from images, and no
-    classes.
-    """
-    method = "supervised" if n_classes(dataset) else "ae"
-    return RunParameters(
-        dataset=dataset, method=method, encoder="conv-norm", latent_dim=64, steps=steps,
-        learning_rate=3e-3, cooldown=0.5, ema_decay=0.9999,
-    )  # fmt: skip
-
-
-Further = Literal["classifier_score", "inception"]
-
-
-def quality_of_samples(
-    run: RunParameters,
-    model: EncoderModel,
-    steps: int,
-    by: RunParameters,
-    images: int,
-    further: tuple[Further, ...] = (),
-) -> pd.DataFrame:
-    """Samples from codes of validation images as the classifier ``by`` reads them.
-
-    Beside test images; see ``probes.sample_quality`` and ``further_quality``. Columns ``of``,
-    ``samples`` or ``real``, the validation images themselves; ``metric``; ``value``.
-    """
-    samples, _, _ = samples_of_codes(run, model, steps, images)
-    classifier, shown, real = reference(run, by, images)
-    dataset = load_dataset(run.dataset)
-    judged = {
-        "samples": (samples, reading(classifier, samples, by)),
-        "real": (dataset.validation.x[:images], shown),
-    }
-    found = {
-        of: sample_quality(read, shown, real) | further_quality(further, x, read, dataset.train.x)
-        for of, (x, read) in judged.items()
-    }
-    rows = [(of, name, value) for of, each in found.items() for name, value in each.items()]
-    return pd.DataFrame(rows, columns=["of", "metric", "value"])
-
-
-def further_quality(
-    further: tuple[Further, ...], samples: Tensor, read: Reading, real: Tensor
-) -> dict[str, float]:
-    """What published tables have beside: ``classifier_score``; by Inception, FID and IS.
-
-    Published FIDs are distances to training images, so ``real`` are those.
-    """
-    found = {}
-    if "classifier_score" in further:
-        found["classifier_score"] = classifier_score(read)
-    if "inception" in further:
-        found |= inception_quality(samples, real)
-    return found
-
-
-def quality_by_sampler(
-    run: RunParameters,
-    model: EncoderModel,
-    by: RunParameters,
-    ode_steps: tuple[int, ...],
-    sde_nfe: tuple[int, ...],
-) -> pd.DataFrame:
-    """Samples as above, by every sampler and number of function evaluations.
-
-    Columns ``sampler``, ``nfe``, ``metric``, ``value``. Heun's method with each of ``ode_steps``;
-    Euler-Maruyama and predictor-corrector with each of ``sde_nfe`` evaluations; and ``real``, the
-    images whose codes were given, as many.
-    """
-    walks = [("heun", steps) for steps in ode_steps]
-    walks += [("euler-maruyama", nfe) for nfe in sde_nfe]
-    walks += [("predictor-corrector", nfe // 2) for nfe in sde_nfe]
-    classifier, shown, real = reference(run, by, SAMPLER_IMAGES)
-    rows = []
-    for sampler, steps in walks:
-        samples, _, nfe = samples_of_codes(run, model, steps, SAMPLER_IMAGES, sampler)
-        found = sample_quality(reading(classifier, samples, by), shown, real)
-        rows += [(sampler, nfe, name, value) for name, value in found.items()]
-    rows += [("real", 0, name, value) for name, value in sample_quality(shown, shown, real).items()]
-    return pd.DataFrame(rows, columns=["sampler", "nfe", "metric", "value"])
-
-
-def reference(
-    run: RunParameters, by: RunParameters, images: int
-) -> tuple[EncoderModel, Reading, Reading]:
-    """The classifier, and its reading of the images that give codes, and of the test images."""
-    classifier, dataset = load_or_train(by, progress=False), load_dataset(run.dataset)
-    shown = reading(classifier, dataset.validation.x[:images], by)
-    return classifier, shown, reading(classifier, dataset.test.x, by)
-
-
-@torch.no_grad()
-def reading(classifier: EncoderModel, x: Tensor, by: RunParameters) -> Reading:
-    """What ``classifier``, the trained run ``by``, makes of images."""
-    codes = encode(classifier, x)
-    if not METHODS[by.method].needs_labels:
-        return Reading.of(codes, None)
-    device = next(classifier.parameters()).device
-    return Reading.of(codes, read(classifier, torch.from_numpy(codes).to(device)).cpu())
-
-
 def probe_single_times(run: RunParameters, model: EncoderModel, protocol: Protocol) -> pd.DataFrame:
     """Class, factors and few-shot accuracy at each time: see ``probe_times`` and ``few_shot``.
 
@@ -222,6 +119,29 @@ def probe_single_times(run: RunParameters, model: EncoderModel, protocol: Protoc
         mean = shots.groupby(["t", "sigma", "split"], as_index=False).value.mean()
         tables.append(mean.assign(metric=f"few_shot_{n}_accuracy"))
     return pd.concat(tables, ignore_index=True)
+
+
+def probe_many_labels(run: RunParameters, model: EncoderModel, protocol: Protocol) -> pd.DataFrame:
+    """Few-shot accuracy with the budgets ``protocol.beyond``: one draw, the first of each class.
+
+    Columns as above; no row of a budget that the run's training images cannot fill.
+    """
+    dataset = load_dataset(run.dataset)
+    train = dataset.train.first(run.train_images)
+    found = []
+    for n in protocol.beyond:
+        per_class, rest = divmod(n, dataset.n_classes)
+        if rest or per_class > int(train.y.bincount(minlength=dataset.n_classes).min()):
+            continue
+        of_class = [(train.y == c).nonzero()[:per_class, 0] for c in range(dataset.n_classes)]
+        chosen = torch.cat(of_class)
+        labelled = replace(train, x=train.x[chosen], y=train.y[chosen], factors={})
+        codes = trajectories(model, replace(dataset, train=labelled), protocol.n_times)
+        shots = few_shot(codes, n, draws=1, seed=run.seed)
+        found.append(
+            shots[["t", "sigma", "split", "value"]].assign(metric=f"few_shot_{n}_accuracy")
+        )
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=TIME_COLUMNS)
 
 
 def _budgets(y: Array, n_labels: tuple[int, ...]) -> list[int]:

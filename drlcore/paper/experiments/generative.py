@@ -11,7 +11,7 @@ from drlcore.paper.experiments.sampled import Sampled, SampledWithCode
 from drlcore.paper.generation import alpha_by_step, exchanged, paths, quality_by_prior
 from drlcore.paper.initial_time import quality_by_start, sheet_by_start
 from drlcore.paper.products import Product, usage
-from drlcore.paper.protocol import Further
+from drlcore.paper.samples import Further
 from drlcore.training.run import RunParameters
 
 P_KL = (0.0, 0.05, 0.5, 0.95, 1.0)  # the paper's

@@ -16,12 +16,11 @@ from drlcore.paper.products import (
     codes,
     latent_grid,
     metrics,
-    quality,
     same_code,
-    samplers,
     swapped_codes,
     usage,
 )
+from drlcore.paper.samples import quality, samplers
 from drlcore.training.run import RunParameters
 
 # What notebook 03 compares.

@@ -17,6 +17,7 @@ from drlcore.paper.products import (
     bands,
     code_cloud,
     latent_grid,
+    many_labels,
     metrics,
     shared_information,
     single_times,
@@ -88,7 +89,7 @@ class NaturalImages(Dial):
 class NaturalDownstream(Downstream):
     """Notebook 12: notebook 06 on CIFAR-10, with the paper's three numbers of labels (Fig. 12).
 
-    A number of labels that the probes' training images cannot fill is left out.
+    A number of labels that the training images cannot fill is left out.
     """
 
     notebook = "12_cifar10_downstream"
@@ -100,6 +101,10 @@ class NaturalDownstream(Downstream):
     @property
     def protocol(self) -> Protocol:
         return super().protocol.updated(n_labels=self.n_labels)
+
+    def products(self) -> list[Product[Any]]:
+        many = [many_labels(run, self.protocol) for run in self.runs() if self.protocol.beyond]
+        return [*super().products(), *many]
 
 
 class NaturalTrajectory(SDEAblation):

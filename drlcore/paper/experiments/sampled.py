@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from drlcore.paper.experiments.base import ImageExperiment, Penalty, Seed, Seeds
-from drlcore.paper.products import Product, quality
-from drlcore.paper.protocol import Further, reader
+from drlcore.paper.products import Product
+from drlcore.paper.samples import Further, quality, reader
 from drlcore.probes.inception import network
 from drlcore.training.run import RunParameters
 
