@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 from paper_size import generated
+from training import seconds_of_steps
 
 from drlcore.data.datasets import Dataset, load_dataset
 from drlcore.loss import score_error
@@ -31,6 +32,7 @@ from drlcore.paper.presets import PRESETS
 from drlcore.training.loop import train
 from drlcore.training.run import RunParameters, build_model
 
+CPU = torch.device("cpu")
 SHAPES = ((1, 28, 28), (3, 32, 32), (3, 64, 64))
 LEVELS = 9
 # Batches and learning rates as in the presets: laptop's before and now, and the paper's.
@@ -49,18 +51,6 @@ def run_of(network: str, **changes: Any) -> RunParameters:
     return RunParameters(**{**NETWORKS[network], **same, "dataset": "mnist", **changes})
 
 
-def seconds_of_steps(run: RunParameters, data: Dataset) -> list[float]:
-    """Of each step after the first."""
-    ends: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        model = build_model(run, data)
-        train(
-            run, model, data, Path(folder), progress=False,
-            on_step=lambda step: ends.append(perf_counter()),
-        )  # fmt: skip
-    return np.diff(ends).tolist()
-
-
 def speeds(shape: tuple[int, ...], threads: int, rounds: int = 3, steps: int = 5) -> pd.DataFrame:
     """Images a second of every network, at batch 128 and at its own batch size."""
     data = generated("mnist", shape, 10)
@@ -69,7 +59,7 @@ def speeds(shape: tuple[int, ...], threads: int, rounds: int = 3, steps: int = 5
         for name in NETWORKS:
             for batch in {128, run_of(name).batch_size}:
                 run = run_of(name, steps=steps, threads=threads, batch_size=batch)
-                seconds.setdefault((name, batch), []).extend(seconds_of_steps(run, data))
+                seconds.setdefault((name, batch), []).extend(seconds_of_steps(run, data, CPU))
     rows = [
         {
             "network": name, "shape": "x".join(map(str, shape)), "threads": threads,
@@ -83,7 +73,7 @@ def speeds(shape: tuple[int, ...], threads: int, rounds: int = 3, steps: int = 5
 
 def loss_after(network: str, seconds: float, data: Dataset) -> dict[str, Any]:
     """Validation loss after as many steps as fit in ``seconds`` of one core."""
-    step = median(seconds_of_steps(run_of(network, steps=8), data))
+    step = median(seconds_of_steps(run_of(network, steps=8), data, CPU))
     steps = max(1, round(seconds / step))
     run = run_of(network, steps=steps, warmup_steps=min(100, steps // 10))  # few steps, short
     model, begun = build_model(run, data), perf_counter()

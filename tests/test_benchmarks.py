@@ -47,6 +47,11 @@ def training() -> Iterator[ModuleType]:
     yield from benchmark("training")
 
 
+@pytest.fixture(scope="module")
+def work() -> Iterator[ModuleType]:
+    yield from benchmark("work")
+
+
 def benchmark(name: str) -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(paths.root() / "benchmarks")
@@ -199,3 +204,28 @@ def test_the_peak_is_more_than_nothing_and_memory_is_this_process_s(training: Mo
     cpu = torch.device("cpu")
     assert training.peak_flops(cpu, "float32") > 1e9
     assert 100 < training.memory_mb(cpu) < 1e5
+
+
+def test_work_changes_one_number(work: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is trained has it, and as many images; the rest is as usual."""
+    assert all(work.USUAL[axis] in values for axis, values in work.AXES.items())
+    made = []
+    monkeypatch.setattr(work, "USUAL", work.USUAL | {"images": 100, "image_size": 8})
+    monkeypatch.setattr(
+        work, "seconds_of_steps", lambda run, data, _: [made.append((run, data)) or 0.25]
+    )
+    for axis, value in (("images", 130), ("image_size", 16), ("batch_size", 5), ("latent_dim", 7)):
+        row = work.trained(axis, value, steps=3)
+        run, data = made[-1]
+        assert row["changed"] == axis and row["ms_per_step"] == 250
+        assert row["images_per_s"] == 4 * run.batch_size and row["memory_mb"] > 100
+        seen = {
+            "images": len(data.train.x) + len(data.validation.x), "image_size": data.shape[-1],
+            "batch_size": run.batch_size, "latent_dim": run.latent_dim,
+        }  # fmt: skip
+        assert seen == work.USUAL | {axis: value}
+
+
+def test_a_plan_counts_runs_and_results_once(work: ModuleType) -> None:
+    row, dial = work.planned(4, 2), EXPERIMENTS["04_noise_dial"](n_levels=4, n_seeds=2)
+    assert row["runs"] == len(set(dial.runs())) and row["results"] == len(dial.products())
