@@ -8,6 +8,7 @@ DATASET ?=
 FROM ?=
 IMAGES ?=
 PROFILE ?=
+MINUTES ?=
 TORCH_INDEX ?=
 REPOSITORY ?=
 COMMIT ?=
@@ -34,6 +35,7 @@ help:  ## this list
 	@echo "  PRESET=$(PRESET)    smoke (minutes), laptop, overnight or paper (a GPU)"
 	@echo "  CORES=$(CORES)          jobs at a time"
 	@echo "  PROFILE=         for reproduce: slurm, on a cluster"
+	@echo "  MINUTES=         for reproduce: stop after so many; the same command goes on there"
 	@echo "  DATASET=         for data and reproduce: cifar10, cifar100, fashion-mnist, ..."
 	@echo "  FROM=            for data: what you have of it, a folder or archive; nothing is downloaded"
 	@echo "  IMAGES=          for dial: a folder of pictures, an .npz or .npy, or a known data set"
@@ -53,7 +55,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # One thread a job: results do not depend on CORES, and jobs do not fight over cores.
 reproduce: env  ## train, evaluate and run every notebook; what is there already is kept
-	@$(IN_ENV) OMP_NUM_THREADS=1 python -m drlcore.paper.batch $(if $(PROFILE),--profile "$(PROFILE)",--cores $(CORES)) --config preset=$(PRESET) $(if $(DATASET),dataset="$(DATASET)") $(SET)
+	@$(IN_ENV) OMP_NUM_THREADS=1 DRLCORE_MINUTES="$(MINUTES)" python -m drlcore.paper.batch $(if $(PROFILE),--profile "$(PROFILE)",--cores $(CORES)) --config preset=$(PRESET) $(if $(DATASET),dataset="$(DATASET)") $(SET)
 
 data: env  ## fetch a data set, or take it FROM=path: make data DATASET=cifar10; without DATASET, list them
 	@$(IN_ENV) python -m drlcore data $(DATASET) $(if $(FROM),--from "$(FROM)")

@@ -4,6 +4,7 @@
 # Then the notebooks that know one of them run, and write to folders of their own.
 # Runs are keyed by the hash of their parameters, so a changed parameter trains only what is new:
 # a job's outputs are marked 'update', which keeps those that are there when others are added.
+# Commands are 'exec'uted: a signal to a job reaches the training, and the job lasts as long as it.
 # Paths may hold anything: they are quoted (:q), relative, because Snakemake takes braces for
 # wildcards, and parameters are given by functions, whose values it takes as they are.
 
@@ -15,6 +16,7 @@ from drlcore.paper.dial_page import saved as page
 from drlcore.paper.experiments import NoiseDial, papermill_arguments, plan
 from drlcore.paper.figures import FIGURES, style_files
 from drlcore.paper.publish import executed
+from drlcore.training.resume import RESUME
 
 os.environ |= {
     "DRLCORE_OUTPUT": str(paths.output()),
@@ -116,7 +118,7 @@ for notebook, experiment in ASKED.items():
             message:
                 said(f"train {batch[0].title}" + (f" and {len(batch) - 1} more" if batch[1:] else ""))
             shell:
-                "TQDM_MININTERVAL=30 python -m drlcore train {params.notebook} {params.parameters:q} {params.names}"
+                "TQDM_MININTERVAL=30 exec python -m drlcore train {params.notebook} {params.parameters:q} {params.names}"
 
     products = [p for p in every_product if p.name not in evaluated]
     evaluated |= {p.name for p in products}
@@ -141,7 +143,7 @@ for notebook, experiment in ASKED.items():
             message:
                 f"evaluate {len(batch)} products of {notebook}"
             shell:
-                "TQDM_MININTERVAL=30 python -m drlcore evaluate {params.notebook} {params.parameters:q} {params.names}"
+                "TQDM_MININTERVAL=30 exec python -m drlcore evaluate {params.notebook} {params.parameters:q} {params.names}"
 
     rule:
         name:
@@ -166,7 +168,7 @@ for notebook, experiment in ASKED.items():
         message:
             f"notebook {notebook}"
         shell:
-            "python -m papermill --cwd {params.folder:q} --no-progress-bar --log-level WARNING "
+            "exec python -m papermill --cwd {params.folder:q} --no-progress-bar --log-level WARNING "
             "{input.notebook:q} {output[0]:q} {params.arguments}"
 
 
@@ -187,3 +189,14 @@ for number, place in enumerate(PLACES):
             f"list the figures of {place}"
         shell:
             "python -m drlcore manifest {params.place}"
+
+
+onerror:
+    missing = [key for key in trained if not os.path.exists(stored(f"{key}/weights.safetensors"))]
+    begun = sum(os.path.exists(stored(f"{key}/{RESUME}")) for key in missing)
+    products = sum(not os.path.exists(stored(name)) for name in evaluated)
+    print(
+        f"left of the whole: {len(missing)} of {len(trained)} trainings, {begun} of them begun, "
+        f"and {products} of {len(evaluated)} products",
+        file=sys.stderr,
+    )

@@ -153,7 +153,7 @@ def _do(step: str, experiment: Experiment, names: list[str]) -> None:
         raise ParameterError(
             f"{experiment.notebook} with these parameters has no {unknown[0]!r} to {step}"
         )
-    with own_gpu(paths.runs() / ".locks"):
+    with own_gpu(paths.runs() / ".locks", experiment.numbers.jobs.per_gpu):
         for name, do in steps.items():
             if name in names:
                 do()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,10 +15,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from batch import ROOT
+from batch import ROOT, environment
 
-from drlcore.paper.experiments import NoiseDial
+from drlcore.paper.experiments import NoiseDial, SDEAblation
 from drlcore.paper.presets import PRESETS
+from drlcore.training.checkpoint import file_sha256
+from drlcore.training.store import load_or_train
 
 CONF = Path("/etc/slurm/slurm.conf")  # where a job's own tools look, whatever one sets outside
 PROFILE = ROOT / "profiles" / "slurm" / "config.yaml"
@@ -94,13 +97,18 @@ PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP
         CONF.unlink()
 
 
-def submit(output: Path, *targets: str) -> subprocess.CompletedProcess[str]:
+def command(target: str, *settings: str) -> list[str]:
     quickly = ["--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5"]
-    command = [sys.executable, "-m", "drlcore.paper.batch", "--profile", "slurm", *quickly,
-               "--slurm-status-command", "squeue", "--config", "preset=smoke", "sampler_steps=5",
-               "--", *targets]  # fmt: skip
-    env = {**os.environ, "DRLCORE_OUTPUT": str(output), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+    return [sys.executable, "-m", "drlcore.paper.batch", "--profile", "slurm", *quickly,
+            "--slurm-status-command", "squeue", "--config", "preset=smoke", *settings,
+            "--", target]  # fmt: skip
+
+
+def submit(output: Path, target: str) -> subprocess.CompletedProcess[str]:
+    call = command(target, "sampler_steps=5")
+    return subprocess.run(
+        call, env=environment(output), capture_output=True, text=True, timeout=600
+    )
 
 
 def test_a_job_is_submitted_with_what_it_needs_and_leaves_its_log(
@@ -124,6 +132,47 @@ def test_a_job_is_submitted_with_what_it_needs_and_leaves_its_log(
     assert f"mem={jobs.memory_mb}M" in shown and "cpu=1" in shown
     again = submit(tmp_path, target)
     assert again.returncode == 0 and "Nothing to be done" in again.stdout + again.stderr
+
+
+# In the training alone: a state is saved after every step, not every 20 seconds.
+FAST_CLOCK = """
+import sys, time
+if "train" in sys.orig_argv:
+    time.monotonic = lambda real=time.monotonic: 1e6 * real()
+"""
+
+
+def test_a_killed_job_is_submitted_again_and_goes_on_to_the_same_bits(
+    cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, output, whole = 30, tmp_path / "output", tmp_path / "whole"
+    (tmp_path / "sitecustomize.py").write_text(FAST_CLOCK)
+    env = environment(output, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
+    settings = ("dataset=digits", f"steps={steps}", "n_seeds=1")
+    call = command("train_08_sde_ablation_0", *settings)
+    with (tmp_path / "said").open("w") as said:
+        batch = subprocess.Popen(call, env=env, stdout=said, stderr=said)
+        while not (begun := list(output.glob("data/runs/*/resume.safetensors"))):
+            assert batch.poll() is None
+            time.sleep(0.02)
+        queue = subprocess.run(["squeue", "-h", "-o", "%A"], capture_output=True, text=True)
+        (job,) = queue.stdout.split()
+        subprocess.run(["scancel", "--signal=KILL", job], check=True)
+        assert batch.wait(timeout=600) == 0, (tmp_path / "said").read_text()[-3000:]
+
+    logs = sorted(output.glob("logs/slurm/**/*.log"), key=lambda log: int(log.stem))
+    assert logs[0].stem == job and len(logs) == 2
+    shown = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True).stdout
+    assert "JobState=CANCELLED" in shown
+    first_bar = re.search(rf" (\d+)/{steps} \[", logs[1].read_text())
+    assert first_bar is not None and int(first_bar[1]) > 0  # it did not start again
+
+    monkeypatch.setenv("DRLCORE_OUTPUT", str(whole))
+    experiment = SDEAblation(preset="smoke", dataset="digits", steps=steps, n_seeds=1)
+    (run,) = (run for run in experiment.runs() if run.key == begun[0].parent.name)
+    load_or_train(run, progress=False)
+    weights = [folder / "data/runs" / run.key / "weights.safetensors" for folder in (output, whole)]
+    assert file_sha256(weights[0]) == file_sha256(weights[1])
 
 
 def test_the_profile_retries_and_keeps_logs() -> None:

@@ -27,6 +27,7 @@ from drlcore.training import checkpoint, store
 from drlcore.training.loop import _learning_rate, train
 from drlcore.training.resume import HISTORY
 from drlcore.training.run import RunParameters, build_model
+from drlcore.training.stop import sigterm_put_off
 
 RUN = RunParameters(dataset="digits", steps=60, batch_size=32, warmup_steps=5)
 DIGITS = load_dataset("digits")
@@ -266,6 +267,46 @@ def test_kill_9_and_resume_give_the_same_sha256(tmp_path: Path) -> None:
     ]
     assert checkpoint.file_sha256(files[0]) == checkpoint.file_sha256(files[1])
     assert not resume.exists()
+
+
+def test_sigterm_waits_for_the_state_and_costs_no_step(output: Path) -> None:
+    whole = weights(RUN, output / "whole")
+
+    def terminate(step: int) -> None:
+        if step == 33:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit, match=f"step 33 of {RUN.steps} is kept"), sigterm_put_off() as s:
+        weights(RUN, output, checkpoint_seconds=1e9, on_step=terminate, stop=s)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    steps: list[int] = []
+    assert same(whole, weights(RUN, output, on_step=steps.append))
+    assert steps[0] == 34
+
+
+def test_sigterm_after_the_last_step_waits_for_the_weights(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained_and_terminated(*arguments: Any, **options: Any) -> Any:
+        history = train(*arguments, **options)
+        signal.raise_signal(signal.SIGTERM)
+        return history
+
+    monkeypatch.setattr(store, "train", trained_and_terminated)
+    with pytest.raises(SystemExit, match="all is kept"):
+        store.load_or_train(RUN, progress=False, device="cpu")
+    assert store.find(RUN, "weights.safetensors") is not None
+
+
+def test_sigterm_that_has_a_handler_keeps_it() -> None:
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        with sigterm_put_off() as stop:
+            signal.raise_signal(signal.SIGTERM)
+            assert came == [signal.SIGTERM] and not stop()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_run_begun_on_other_data_is_not_continued(tmp_path: Path) -> None:

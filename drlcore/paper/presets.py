@@ -120,16 +120,18 @@ class SemiSupervisedPreset(MethodsPreset):
 
 
 class JobPreset(Parameters):
-    """What a batch job asks a cluster for; on one machine only ``cpus`` matters.
+    """What a batch job asks a cluster for; on one machine ``cpus`` and ``per_gpu`` matter.
 
     Attributes:
         gpus, cpus, memory_mb: of every job.
+        per_gpu: how many jobs share a GPU where one machine has several.
         step_ms: milliseconds that a training step takes at most.
         evaluate_minutes: that a product takes at most.
     """
 
     gpus: int = Field(default=0, ge=0)
     cpus: int = Field(default=1, ge=1)
+    per_gpu: int = Field(default=1, ge=1)
     memory_mb: int = Field(ge=1)
     step_ms: float = Field(gt=0)
     evaluate_minutes: int = Field(ge=1)

@@ -33,6 +33,7 @@ def train(
     progress: bool = True,
     checkpoint_seconds: float = 20.0,
     on_step: Callable[[int], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> pd.DataFrame:
     """Train ``model`` in place and leave the moving average (EMA) of its weights in it.
 
@@ -56,6 +57,7 @@ def train(
         folder: holds the resume files while training lasts.
         progress: show a progress bar.
         on_step: called after each step with its number; may raise to stop.
+        stop: asked after each step whether to leave; the state is saved then.
 
     Returns:
         History, one row every 50 steps and at the end: means of the loss and its parts since the
@@ -68,6 +70,7 @@ def train(
             and last good checkpoint.
         ArtefactError: a checkpoint cannot be written, is corrupt, or is of another run or data.
         ParameterError, DataError: ``run.label_split`` does not fit the classes or the images.
+        SystemExit: ``stop`` said so; names the step that a later call goes on from.
 
     Example:
         >>> from pathlib import Path
@@ -154,9 +157,12 @@ def train(
             adversary.climb(model.sde, uniform, errors, RATE * rate / run.learning_rate)
         if on_step is not None:
             on_step(step + 1)
-        if monotonic() - saved > checkpoint_seconds and step + 1 < steps:
+        stopped = stop()
+        if stopped or (monotonic() - saved > checkpoint_seconds and step + 1 < steps):
             state.save(step + 1, rows, sums)
             saved = monotonic()
+        if stopped:
+            raise SystemExit(f"{run.title}: stopped; step {state.last_good} of {steps} is kept")
     for part in compiled:
         part._compiled_call_impl = None  # what is drawn or encoded is so as it was always
     if not state.good:

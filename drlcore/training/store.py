@@ -11,7 +11,7 @@ into place. Who writes holds the run's lock; who reads needs none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -41,6 +41,7 @@ from drlcore.training.lock import locked
 from drlcore.training.loop import train
 from drlcore.training.resume import RESUME
 from drlcore.training.run import RunParameters, build_model
+from drlcore.training.stop import sigterm_put_off
 
 HISTORY = "history.csv"
 
@@ -131,6 +132,7 @@ def load_or_train(
         ArtefactError: the stored weights are corrupt or were made from other data, or a new file
             cannot be written.
         TrainingError: training failed; see ``train``.
+        SystemExit: SIGTERM came while it trained; the state after its last step is kept.
 
     Example:
         >>> from drlcore import RunParameters, load_or_train
@@ -153,7 +155,8 @@ def load_or_train(
         model.encoder.load_state_dict(first.encoder.state_dict())
     with holding(run):
         if not _loaded(run, model):
-            _train(run, model, dataset, progress)
+            with sigterm_put_off() as stop:
+                _train(run, model, dataset, progress, stop)
     return model
 
 
@@ -242,9 +245,15 @@ def _loaded(run: RunParameters, model: EncoderModel) -> bool:
     return True
 
 
-def _train(run: RunParameters, model: EncoderModel, dataset: Dataset, progress: bool) -> None:
+def _train(
+    run: RunParameters,
+    model: EncoderModel,
+    dataset: Dataset,
+    progress: bool,
+    stop: Callable[[], bool],
+) -> None:
     place, began = folder(run), monotonic()
-    table = csv_bytes(train(run, model, dataset, place, progress=progress))
+    table = csv_bytes(train(run, model, dataset, place, progress=progress, stop=stop))
     write_atomically(place / HISTORY, lambda path: path.write_bytes(table))
 
     def describe(sha256: str) -> None:
