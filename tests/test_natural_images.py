@@ -97,6 +97,9 @@ def test_learning_curves_change_what_they_say_and_nothing_else():
     assert experiment.varied(drl)["unet, width 32"][0].score_network == "unet"
     assert experiment.varied(drl)["λ = std2"][0] == base.updated(weighting="std2")
     assert experiment.varied(drl)["as above"][0] == base
+    asked = [(product.run.steps, product.run.latent_dim) for product in experiment.worth()]
+    assert asked == [(steps, 128) for steps in (3600, 12_000, 36_000) for _ in range(2)]
+    assert {product.kind for product in experiment.products()} == {"single_times", "usage"}
     assert len(experiment.runs()) == len(set(experiment.runs())) == 2 * (6 * 4 + 4 + 2 + 1 + 3 + 3)
 
 

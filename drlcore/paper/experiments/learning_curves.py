@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from drlcore.paper.experiments.comparison import Compared, Comparison, DatasetNames
+from drlcore.paper.products import Product, usage
 from drlcore.training.run import RunParameters
 
 
@@ -84,6 +85,11 @@ class LearningCurves(Comparison):
         *_, autoencoder, drl = self.ways
         return autoencoder, drl
 
+    def worth(self) -> list[Product[Any]]:
+        """What the large code is worth to the loss, DRL's three longest trainings, every seed."""
+        _, drl = self.with_large_code
+        return [usage(run) for n in self.step_counts(drl)[-3:] for run in self.of(drl, steps=n)]
+
     def untrained(self) -> list[RunParameters]:
         """The encoder as it is drawn, every seed."""
         return self.per_seed(Compared("random", False))
@@ -94,3 +100,6 @@ class LearningCurves(Comparison):
         ]
         changed = [r for way in self.compared for rs in self.varied(way).values() for r in rs]
         return list(dict.fromkeys([*curves, *changed, *self.untrained()]))
+
+    def products(self) -> list[Product[Any]]:
+        return [*super().products(), *self.worth()]
