@@ -70,7 +70,9 @@ def pack(folder: Path, part_bytes: int = PART_BYTES) -> int:
     with tarfile.open(fileobj=cut, mode="w|", bufsize=2**20) as tar:  # type: ignore[call-overload]
         for path in files:
             tar.add(path, path.relative_to(output).as_posix(), recursive=False)
-    (folder / SUMS).write_text("".join(f"{_sha256(p)}  {p.name}\n" for p in _parts(folder)))
+    (folder / SUMS).write_text(
+        "".join(f"{_sha256(p)}  {p.name}\n" for p in _parts(folder)), encoding="utf-8"
+    )
     return len(_parts(folder))
 
 
@@ -109,7 +111,7 @@ def _parts(folder: Path) -> list[Path]:
 def _whole(folder: Path) -> list[Path]:
     """The parts, in order; all of them, as they were packed."""
     try:
-        lines = (folder / SUMS).read_text().splitlines()
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
         sums = {name: digest for digest, name in map(str.split, lines)}
     except (OSError, ValueError):
         sums = {}
