@@ -11,7 +11,6 @@ dial, all its runs and results with their keys, for so many levels and seeds.
 from __future__ import annotations
 
 import argparse
-import resource
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from statistics import median
@@ -21,12 +20,13 @@ from typing import Any
 import pandas as pd
 import torch
 from paper_size import generated
-from training import seconds_of_steps
+from training import memory_mb, seconds_of_steps
 
 from drlcore.paper.experiments import NoiseDial
 from drlcore.paper.presets import PRESETS
 from drlcore.training.run import RunParameters
 
+CPU = torch.device("cpu")
 USUAL = {"images": 10_000, "image_size": 32, "batch_size": 32, "latent_dim": 16}
 AXES = {
     "images": (1000, 10_000, 100_000),
@@ -44,11 +44,10 @@ def trained(axis: str, value: int, steps: int) -> dict[str, Any]:
     data = generated("noise", (3, size, size), 10, of.pop("images"))
     shared = PRESETS["laptop"].drawn.training
     run = RunParameters(**{**shared, "dataset": "cifar10", **of, "steps": steps, "threads": 1})
-    step = median(seconds_of_steps(run, data, torch.device("cpu")))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    step = median(seconds_of_steps(run, data, CPU))
     return {
         "changed": axis, "to": value, "ms_per_step": round(1000 * step, 1),
-        "images_per_s": round(run.batch_size / step), "memory_mb": round(peak),
+        "images_per_s": round(run.batch_size / step), "memory_mb": round(memory_mb(CPU)),
     }  # fmt: skip
 
 

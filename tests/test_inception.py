@@ -13,7 +13,7 @@ from drlcore.data import paths
 from drlcore.errors import DataError
 from drlcore.paper.experiments import AdversarialWeighting, Generation, InitialTime, LatentSpace
 from drlcore.probes import inception
-from drlcore.probes.inception import SPLITS, inception_quality
+from drlcore.probes.inception import SPLITS, Inception
 
 
 class Small(torch.nn.Module):
@@ -55,7 +55,7 @@ def test_fid_and_score_are_of_its_features_and_its_classes_without_a_bias(
     generator = torch.Generator().manual_seed(0)
     samples = torch.rand(3 * SPLITS, 1, 8, 8, generator=generator) * 2.4 - 1.2
     real = torch.rand(12, 3, 8, 8, generator=generator) - 1
-    found = inception_quality(samples, real)
+    found = Inception(real).quality(samples)
 
     def pixels(x: Tensor) -> Tensor:
         return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).expand(-1, 3, -1, -1)
@@ -70,7 +70,7 @@ def test_fid_and_score_are_of_its_features_and_its_classes_without_a_bias(
     scores = [(part * (part / part.mean(0)).log()).sum(1).mean().exp() for part in p.split(3)]
     assert found["inception_score"] == pytest.approx(float(np.mean(scores)), rel=1e-6)
     assert scores[0] > 1 + 1e-4
-    assert inception_quality(real, real)["fid"] == pytest.approx(0, abs=1e-9)
+    assert Inception(real).quality(real)["fid"] == pytest.approx(0, abs=1e-9)
 
 
 def test_without_it_one_error_says_what_to_do(
@@ -78,7 +78,7 @@ def test_without_it_one_error_says_what_to_do(
 ) -> None:
     monkeypatch.setattr(paths, "published", lambda name: tmp_path / name)
     with pytest.raises(DataError, match=r"put inception-2015-12-05.pt into .*inception"):
-        inception_quality(torch.zeros(20, 3, 8, 8), torch.zeros(20, 3, 8, 8))
+        Inception(torch.zeros(20, 3, 8, 8)).quality(torch.zeros(20, 3, 8, 8))
 
 
 def test_preset_paper_asks_it_where_it_is(small: torch.nn.Module) -> None:

@@ -31,12 +31,8 @@ def main(arguments: list[str]) -> int:
     try:
         root, output, minutes = paths.root(), paths.output(), _minutes()
         lock = hold()
-    except BlockingIOError as error:
-        print(error, file=sys.stderr)
-        return 1
     except (DataError, ParameterError, OSError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+        return refused(error)
     os.environ |= {
         "DRLCORE_OUTPUT": str(output),
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
@@ -49,6 +45,13 @@ def main(arguments: list[str]) -> int:
         return _for_minutes(minutes, command, lock)
     os.set_inheritable(lock, True)  # snakemake holds it on
     os.execv(sys.executable, command)
+
+
+def refused(error: Exception) -> int:
+    """One line on stderr, and the status 1; who meets ``hold``'s refusal is told no class name."""
+    named = "" if isinstance(error, BlockingIOError) else f"{type(error).__name__}: "
+    print(f"{named}{error}", file=sys.stderr)
+    return 1
 
 
 def hold() -> int:

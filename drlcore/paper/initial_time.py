@@ -41,12 +41,11 @@ def quality_by_start(
 
     def compute(run: RunParameters, model: EncoderModel) -> pd.DataFrame:
         classifier, shown, real = reference(run, by, images)
-        rows, train = [], load_dataset(run.dataset).train.x
+        rows, beside = [], further_quality(run, further)
         for name, share, start, sigma in _starts(run, model, images):
             samples, nfe = _walk(run, model, share, start, steps, images)
             read = reading(classifier, samples, by)
-            found = sample_quality(read, shown, real)
-            found |= further_quality(further, samples, read, train)
+            found = sample_quality(read, shown, real) | beside(samples, read)
             rows += [(name, share, sigma, nfe, metric, value) for metric, value in found.items()]
         columns = ["stand_in", "start", "at_sigma", "nfe", "metric", "value"]
         return pd.DataFrame(rows, columns=columns)

@@ -128,13 +128,11 @@ def probe_many_labels(run: RunParameters, model: EncoderModel, protocol: Protoco
     """
     dataset = load_dataset(run.dataset)
     train = dataset.train.first(run.train_images)
+    of_class = train.y.bincount(minlength=dataset.n_classes).numpy()
     found = []
-    for n in protocol.beyond:
-        per_class, rest = divmod(n, dataset.n_classes)
-        if rest or per_class > int(train.y.bincount(minlength=dataset.n_classes).min()):
-            continue
-        of_class = [(train.y == c).nonzero()[:per_class, 0] for c in range(dataset.n_classes)]
-        chosen = torch.cat(of_class)
+    for n in _fillable(of_class, protocol.beyond):
+        classes = range(dataset.n_classes)
+        chosen = torch.cat([(train.y == c).nonzero()[: n // len(classes), 0] for c in classes])
         labelled = replace(train, x=train.x[chosen], y=train.y[chosen], factors={})
         codes = trajectories(model, replace(dataset, train=labelled), protocol.n_times)
         shots = few_shot(codes, n, draws=1, seed=run.seed)
@@ -152,10 +150,16 @@ def _budgets(y: Array, n_labels: tuple[int, ...]) -> list[int]:
     """
     of_class = np.bincount(y)
     n, fewest = len(of_class), int(of_class.min())
-    found = [asked for asked in n_labels if asked % n == 0 and asked <= n * fewest]
+    found = _fillable(of_class, n_labels)
     if found or fewest == 0:
         return found
     return [n * min(max(asked // n, 1), fewest) for asked in n_labels[:1]]
+
+
+def _fillable(of_class: Array, n_labels: tuple[int, ...]) -> list[int]:
+    """Those of ``n_labels`` that hold as many of each class, and no more than ``of_class`` has."""
+    n, fewest = len(of_class), int(of_class.min())
+    return [asked for asked in n_labels if asked % n == 0 and asked <= n * fewest]
 
 
 def probe_whole_trajectory(

@@ -94,32 +94,36 @@ def quality_of_samples(
     """
     samples, _, _ = samples_of_codes(run, model, steps, images)
     classifier, shown, real = reference(run, by, images)
-    dataset = load_dataset(run.dataset)
+    beside = further_quality(run, further)
     judged = {
         "samples": (samples, reading(classifier, samples, by)),
-        "real": (dataset.validation.x[:images], shown),
+        "real": (load_dataset(run.dataset).validation.x[:images], shown),
     }
     found = {
-        of: sample_quality(read, shown, real) | further_quality(further, x, read, dataset.train.x)
-        for of, (x, read) in judged.items()
+        of: sample_quality(read, shown, real) | beside(x, read) for of, (x, read) in judged.items()
     }
     rows = [(of, name, value) for of, each in found.items() for name, value in each.items()]
     return pd.DataFrame(rows, columns=["of", "metric", "value"])
 
 
 def further_quality(
-    further: tuple[Further, ...], samples: Tensor, read: Reading, real: Tensor
-) -> dict[str, float]:
-    """What published tables have beside: ``classifier_score``; by Inception, FID and IS.
+    run: RunParameters, further: tuple[Further, ...]
+) -> Callable[[Tensor, Reading], dict[str, float]]:
+    """What published tables have beside, of samples and their reading.
 
-    Published FIDs are distances to training images, so ``real`` are those.
+    ``classifier_score``; by Inception, FID and IS. Published FIDs are distances to training images,
+    so these are, which Inception reads here, once.
     """
-    found = {}
-    if "classifier_score" in further:
-        found["classifier_score"] = classifier_score(read)
-    if "inception" in further:
-        found |= inception.inception_quality(samples, real)
-    return found
+    images = load_dataset(run.dataset).train.x
+    judge = inception.Inception(images) if "inception" in further else None
+
+    def measured(samples: Tensor, read: Reading) -> dict[str, float]:
+        found = (
+            {"classifier_score": classifier_score(read)} if "classifier_score" in further else {}
+        )
+        return found | (judge.quality(samples) if judge else {})
+
+    return measured
 
 
 def quality_by_sampler(

@@ -8,7 +8,6 @@ and snakemake's notes on them. The parts are a tar: ``cat runs.tar.* | tar x`` u
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shutil
 import sys
@@ -19,7 +18,8 @@ from typing import IO
 
 from drlcore.data import paths
 from drlcore.errors import ArtefactError, DataError
-from drlcore.paper.batch import hold
+from drlcore.paper.batch import hold, refused
+from drlcore.training.checkpoint import file_sha256
 
 PART_BYTES = 15 * 2**20
 CARRIED = ("data/runs", "data/results", "figures", ".snakemake/metadata", ".snakemake/incomplete")
@@ -39,12 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{asked.folder}: {n} parts and {SUMS}; they belong together")
             else:
                 print(f"{unpack(asked.folder)} files written in {paths.output()}")
-    except BlockingIOError as error:
-        print(error, file=sys.stderr)
-        return 1
     except (ArtefactError, DataError, OSError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+        return refused(error)
     return 0
 
 
@@ -71,7 +67,7 @@ def pack(folder: Path, part_bytes: int = PART_BYTES) -> int:
         for path in files:
             tar.add(path, path.relative_to(output).as_posix(), recursive=False)
     (folder / SUMS).write_text(
-        "".join(f"{_sha256(p)}  {p.name}\n" for p in _parts(folder)), encoding="utf-8"
+        "".join(f"{file_sha256(p)}  {p.name}\n" for p in _parts(folder)), encoding="utf-8"
     )
     return len(_parts(folder))
 
@@ -127,12 +123,7 @@ def _whole(folder: Path) -> list[Path]:
 
 
 def _is(path: Path, sha256: str) -> bool:
-    return path.is_file() and _sha256(path) == sha256
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return path.is_file() and file_sha256(path) == sha256
 
 
 def _inside(member: tarfile.TarInfo) -> PurePosixPath:

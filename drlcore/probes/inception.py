@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from drlcore.data import paths
+from drlcore.data.splits import Array
 from drlcore.errors import DataError
 from drlcore.probes.sample_quality import Reading, classifier_score, frechet_distance
 
@@ -28,45 +29,47 @@ def network() -> Path | None:
     return file if file.is_file() else None
 
 
-def inception_quality(samples: Tensor, real: Tensor) -> dict[str, float]:
-    """FID of samples to real images, and their Inception Score.
-
-    ``fid``: ``frechet_distance`` of Inception's 2,048 features (Heusel et al. 2017).
-    ``inception_score``: ``classifier_score`` of its 1,008 classes, the mean over ``SPLITS`` parts
-    of the samples in order (Salimans et al. 2016).
+class Inception:
+    """Inception, and its features of real images, which are read once for all samples.
 
     Args:
-        samples, real: float (N, C, H, W) in [-1, 1], C = 1 or 3; given to it in 8 bits, and grey
-            ones in three equal channels.
+        real: float (N, C, H, W) in [-1, 1], C = 1 or 3; given to it in 8 bits, and grey ones in
+            three equal channels.
 
     Raises:
         DataError: Inception is not here.
     """
-    file = network()
-    if file is None:
-        raise DataError(f"no Inception here: put {NETWORK} into {paths.published('inception')}")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with warnings.catch_warnings():  # that torch.jit goes out of use; Inception comes in no other
-        warnings.simplefilter("ignore", DeprecationWarning)
-        inception = torch.jit.load(str(file), map_location=device).eval()
-    read, known = (_reading(inception, x, device) for x in (samples, real))
-    if read.probabilities is None:
-        raise AssertionError("Inception tells classes")
-    parts = np.array_split(read.probabilities, SPLITS)
-    scores = [classifier_score(Reading(read.codes, part)) for part in parts]
-    return {
-        "fid": frechet_distance(read.codes, known.codes),
-        "inception_score": float(np.mean(scores)),
-    }
 
+    def __init__(self, real: Tensor) -> None:
+        file = network()
+        if file is None:
+            raise DataError(f"no Inception here: put {NETWORK} into {paths.published('inception')}")
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with warnings.catch_warnings():  # that torch.jit goes out of use; it comes in no other form
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.network = torch.jit.load(str(file), map_location=self.device).eval()
+        self.real = self._told(real, return_features=True)
 
-@torch.no_grad()
-def _reading(inception: torch.jit.ScriptModule, x: Tensor, device: torch.device) -> Reading:
-    """Its features, and its probabilities without the last layer's bias, as the original has it."""
-    codes, probabilities = [], []
-    for part in x.split(BATCH):
-        pixels = ((part.clamp(-1, 1) + 1) * 127.5).round().to(device, torch.uint8)
-        pixels = pixels.expand(-1, 3, -1, -1)
-        codes.append(inception(pixels, return_features=True).cpu())
-        probabilities.append(inception(pixels, no_output_bias=True).cpu())
-    return Reading(torch.cat(codes).numpy(), torch.cat(probabilities).numpy())
+    def quality(self, samples: Tensor) -> dict[str, float]:
+        """FID of ``samples``, as ``real`` are given, to the real images, and Inception Score.
+
+        ``fid``: ``frechet_distance`` of Inception's 2,048 features (Heusel et al. 2017).
+        ``inception_score``: ``classifier_score`` of its 1,008 classes, the mean over ``SPLITS``
+        parts of the samples in order (Salimans et al. 2016); as there without the last layer's
+        bias.
+        """
+        codes = self._told(samples, return_features=True)
+        parts = np.array_split(self._told(samples, no_output_bias=True), SPLITS)
+        scores = [classifier_score(Reading(codes, part)) for part in parts]
+        return {
+            "fid": frechet_distance(codes, self.real),
+            "inception_score": float(np.mean(scores)),
+        }
+
+    @torch.no_grad()
+    def _told(self, x: Tensor, **how: bool) -> Array:
+        found = []
+        for part in x.split(BATCH):
+            pixels = ((part.clamp(-1, 1) + 1) * 127.5).round().to(self.device, torch.uint8)
+            found.append(self.network(pixels.expand(-1, 3, -1, -1), **how).cpu())
+        return torch.cat(found).numpy()
