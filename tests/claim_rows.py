@@ -60,7 +60,7 @@ def losses(at: Sequence[float] = LEVELS, **of: Any) -> pd.DataFrame:
     return join(rows(f"loss_{z}", v, at_sigma=s, **about) for z, v in codes.items() for s in at)
 
 
-CODES = ("own", "shuffled", "constant", "same_class", "same_ink")
+CODES = ("own", "shuffled", "constant", "same_class", "same_ink", "same_brightness")
 
 
 def used(e: int) -> pd.DataFrame:
@@ -198,6 +198,7 @@ def toy(e: int) -> pd.DataFrame:
 # Notebook 10.
 
 UNET = {"score_network": "unet", "width": 32}
+UNCHANGED = {"change": "unchanged"}
 
 
 def network_class(e: int) -> pd.DataFrame:
@@ -248,19 +249,39 @@ def border_or_whole(e: int) -> pd.DataFrame:
     )
 
 
-def photograph_class(e: int) -> pd.DataFrame:
-    return join(
-        chosen(),
-        at_best("knn_accuracy", 0.5 + effect(e, 0.3), 0.5),
-        at_best("silhouette", effect(e, 0.1), 0.0),
-        untrained("knn_accuracy", 0.5).assign(name="untrained"),
-    )
+def photograph_class(of_dial: Mapping[str, Any]) -> Callable[[int], pd.DataFrame]:
+    def table(e: int) -> pd.DataFrame:
+        found = join(
+            chosen(),
+            at_best("knn_accuracy", 0.5 + effect(e, 0.3), 0.5),
+            at_best("silhouette", effect(e, 0.1), 0.0),
+        )
+        control = untrained("knn_accuracy", 0.5).assign(name="untrained", **UNCHANGED)
+        return join(found.assign(**of_dial), control)
+
+    return table
 
 
 def photograph_ends(e: int) -> pd.DataFrame:
     some = [0.5] * (len(LEVELS) - 1)
     edges, brightness = [0.5 + effect(e, 0.2), *some], [*some, 0.5 + effect(e, 0.2)]
-    return join(single("edges_r2", edges), single("brightness_r2", brightness))
+    found = join(single("edges_r2", edges), single("brightness_r2", brightness))
+    return found.assign(**UNCHANGED)
+
+
+def photograph_sides(e: int) -> pd.DataFrame:
+    low = [sigma < 1 for sigma in LEVELS]
+    edges = [0.5 + effect(e, 0.2) if below else 0.5 for below in low]
+    waves = [0.5 if below else 0.5 + effect(e, 0.2) for below in low]
+    kept = [0.9 - effect(e, 0.2) if below else 0.9 for below in low]
+    return join(
+        single("edges_r2", edges),
+        single("band_r2", waves, band="longer than 16"),
+        (
+            of_level(sigma, own=0.5, shuffled=1.0, same_brightness=v)
+            for sigma, v in zip(LEVELS, kept, strict=True)
+        ),
+    ).assign(**UNET)
 
 
 # Notebooks 05 to 08.
@@ -492,6 +513,19 @@ def clothes_class(e: int) -> pd.DataFrame:
     return of_dial.assign(dataset="fashion-mnist")
 
 
+def usual(table: Callable[[int], pd.DataFrame]) -> Callable[[int], pd.DataFrame]:
+    return lambda e: table(e).assign(name="usual")
+
+
+def longest(dataset: str) -> Callable[[int], pd.DataFrame]:
+    def table(e: int) -> pd.DataFrame:
+        about = {"dataset": dataset, "name": "longest", "steps": 36_000}
+        levels = {"ae": 0.5 + np.zeros(N), "drl": 0.5 + effect(e, 0.05)}
+        return join(rows("mlp_accuracy", v, method=k, **about) for k, v in levels.items())
+
+    return table
+
+
 # Notebook 15.
 
 
@@ -552,8 +586,10 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "CIFAR-10, DRL, uniform t": border_colour("drl", "uniform_t"),
     "CIFAR-10, VDRL, high-noise": border_colour("vdrl", "uniform_sigma"),
     "CIFAR-10: it is the background": border_or_whole,
-    "CIFAR-10, noise dial: class": photograph_class,
+    "CIFAR-10, noise dial: class": photograph_class(UNCHANGED),
     "CIFAR-10, noise dial: low noise": photograph_ends,
+    "CIFAR-10, the dial with a U-Net: class": photograph_class(UNET),
+    "CIFAR-10, the dial with a U-Net: from": photograph_sides,
     "CIFAR-10: diffusion codes": beats("cifar10", SIMCLR_GAUSS),
     "CIFAR-10, 100 labels: diffusion": beats("cifar10", ("ae", "vae"), "few_shot_100_accuracy"),
     "CIFAR-10, 1,000 labels": beats("cifar10", ("ae", "vae"), "few_shot_1000_accuracy"),
@@ -571,7 +607,9 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "CIFAR-10, 100 labels: pretraining by VDRL": on_photographs(fewest_labels("vdrl")),
     "CIFAR-10: pretraining": on_photographs(every_budget("drl", "off")),
     "Fashion-MNIST, noise dial": clothes_class,
-    "Fashion-MNIST: diffusion codes": beats("fashion-mnist", SIMCLR_GAUSS),
+    "Fashion-MNIST: diffusion codes": usual(beats("fashion-mnist", SIMCLR_GAUSS)),
+    "MNIST, code of 128": longest("mnist"),
+    "Fashion-MNIST, code of 128": longest("fashion-mnist"),
     **GENERATIVE,
 }
 # That two are near, or that something goes both ways, has no opposite.

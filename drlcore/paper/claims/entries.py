@@ -70,7 +70,7 @@ from drlcore.parameters import Parameters
 COLUMNS = {
     *TABLE_COLUMNS, "at_sigma", "t", "t_j", "time_conditioned", "weighting", "steps",
     "adam_epsilon", "mixup", "n_labels", "pretrained_on", "encoder_time", "compute",
-    "score_network", "width", "name", "change", "stand_in", "start", "p_kl", "prior",
+    "score_network", "width", "name", "change", "stand_in", "start", "p_kl", "prior", "band",
 }  # fmt: skip
 OPTIONS = ("over", "minus", "below", "chance", "terms")  # of statistics
 # What is judged, of a table that is not judged as it is.
