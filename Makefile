@@ -17,6 +17,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 OTHER_PYTHON = name one from 3.11 to 3.13: make $(or $(MAKECMDGOALS),env) PYTHON=...
 IN_ENV := PATH="$$PWD/$(BIN):$$PATH"
+# A file of tests is one worker's, which sets up once what they share; in the order of conftest.py.
+SPREAD = -n $(CORES) --dist loadfile --no-loadscope-reorder
 NOTEBOOKS = $$($(BIN)/python -c 'from drlcore.paper.experiments import EXPERIMENTS as all; print(*(f"notebooks/{name}.ipynb" for name in all))')
 
 # A backend chosen outside would take the figures out of the notebooks.
@@ -67,14 +69,14 @@ dial: env  ## the noise dial of your images: make dial IMAGES=photos/
 # a process: as many processes as cores would otherwise fight over them.
 test: env  ## every test, then the committed notebooks against their outputs
 	@status=0; output=$$(mktemp -d); trap 'rm -rf "$$output"' EXIT; export OMP_NUM_THREADS=1; \
-	$(IN_ENV) python -m pytest tests -n $(CORES) || status=1; \
+	$(IN_ENV) python -m pytest tests $(SPREAD) || status=1; \
 	$(IN_ENV) DRLCORE_OUTPUT="$$output" python -m pytest --nbval $(NOTEBOOKS) --nbval-current-env \
 		--nbval-cell-timeout=600 --nbval-sanitize-with tests/nbval_sanitize.cfg \
-		-n $(CORES) --dist loadfile || status=1; \
+		$(SPREAD) || status=1; \
 	exit $$status
 
 coverage: env  ## which lines the tests run; fails below the share in pyproject.toml
-	@$(IN_ENV) OMP_NUM_THREADS=1 python -m pytest tests -n $(CORES) --cov=drlcore --cov-report=term
+	@$(IN_ENV) OMP_NUM_THREADS=1 python -m pytest tests $(SPREAD) --cov=drlcore --cov-report=term
 
 lint: env  ## ruff, mypy, and which wing may import which
 	$(BIN)/ruff check

@@ -15,6 +15,16 @@ torch.set_num_threads(1)
 PATIENCE = 300_000  # ms that a browser may take on a busy machine; on an idle one it takes few s
 
 
+# Files that start many processes, longest first: with 'make test' a file is one worker's.
+FIRST = ("test_notebooks", "test_batch_run", "test_slurm", "test_site", "test_slices")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no worker is left alone with it at the end."""
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(FIRST)))
+
+
 @pytest.fixture
 def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that runs, results and figures go to."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from batch import ROOT, command, environment, snakemake
 from committed import commit
 
 from drlcore.paper.experiments import CodeCurve
+from drlcore.paper.figures import FIGURES
 
 FAST = ("preset=smoke", "dataset=digits", "steps=1")
 JOB = "train_05_code_as_a_curve_0"
@@ -128,11 +130,11 @@ def odd(tmp_path: Path) -> tuple[Path, Path, Path]:
 def test_any_paths_will_do_and_an_edited_file_is_seen(odd: tuple[Path, Path, Path]) -> None:
     checkout, output, file = odd
     settings = ("preset=smoke", f"dataset={file.name}", "steps=1", "n_seeds=1")
-    targets = ("manifest_0", "notebook_08_sde_ablation")
+    target = "notebook_05_code_as_a_curve"
 
     def batch(*more: str) -> str:
         done = subprocess.run(
-            command(*targets, *more, "--config", *settings),
+            command(target, *more, "--config", *settings),
             cwd=file.parent,
             env=environment(output, checkout),
             capture_output=True,
@@ -144,12 +146,15 @@ def test_any_paths_will_do_and_an_edited_file_is_seen(odd: tuple[Path, Path, Pat
 
     batch()
     drawn = {path.stem: path.parent for path in output.glob("figures/mine/*/*.png")}
-    assert {"idea", "sde_ablation"} <= set(drawn)
-    assert (drawn["idea"] / "manifest.csv").is_file()
-    (table,) = output.glob("data/results/mine/*/08_sde_ablation.csv")
+    assert set(drawn) == set(FIGURES["05_code_as_a_curve"])
+    (table,) = output.glob("data/results/mine/*/05_code_as_a_curve.csv")
     assert len(pd.read_csv(table)) > 0
+    (place,) = {folder.name for folder in drawn.values()}
+    listed = [sys.executable, "-m", "drlcore", "manifest", f"mine/{place}"]
+    subprocess.run(listed, cwd=file.parent, env=environment(output, checkout), check=True)
+    assert len(pd.read_csv(output / "figures" / "mine" / place / "manifest.csv")) >= len(drawn)
     assert not list(checkout.glob("figures")) and not list(checkout.glob("data/runs"))
     assert "Nothing to be done" in batch("-n")
     save_images(file, seed=1)
     to_do = batch("-n")
-    assert "train_08_sde_ablation_0" in to_do and "notebook_08_sde_ablation" in to_do
+    assert "train_05_code_as_a_curve_0" in to_do and target in to_do

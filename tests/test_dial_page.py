@@ -185,8 +185,16 @@ def test_numbers_are_told_in_words_and_only_those_there_are() -> None:
     data = shown(dial_page([level(numbers={"ink_r2": 0.5, "worth": np.nan})], ""))
     assert data["levels"][0]["numbers"] == {"ink_r2": 0.5}
     assert data["levels"][0]["onNumbers"] == "The code tells 50\xa0% of the variance of ink."
-    told = words.on_numbers(level().told)
+    told = words.on_numbers(level())
     assert "class of 50\xa0%" in told and "tells 0\xa0%" in told and "same class 40\xa0%" in told
+
+
+def test_the_mean_of_colours_is_called_brightness() -> None:
+    data = shown(dial_page([level(shape=(3, 8, 8))], ""))
+    assert ["ink_r2", "brightness R²"] in data["labels"]
+    (each,) = data["levels"]
+    assert "variance of brightness" in each["onNumbers"] and "same brightness" in each["onNumbers"]
+    assert all("their brightness differs" in text for text in each["onNearest"])
 
 
 def test_what_the_nearest_share_is_counted() -> None:

@@ -126,19 +126,10 @@ def test_papermill_stops_at_an_unknown_name(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()  # nothing was trained
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "says"),
-    [
-        ("sigma_min", "60.0", "sigma_min = 60 must be below sigma_max = 50"),
-        ("steps", "many", "'steps' = 'many'"),
-    ],
-)
-def test_papermill_stops_at_an_impossible_value(
-    tmp_path: Path, name: str, value: str, says: str
-) -> None:
-    done = papermill("04_noise_dial", tmp_path, "-p", name, value)
+def test_papermill_stops_at_an_impossible_value(tmp_path: Path) -> None:
+    done = papermill("04_noise_dial", tmp_path, "-p", "sigma_min", "60.0")
     assert done.returncode != 0
-    assert says in done.stderr
+    assert "sigma_min = 60 must be below sigma_max = 50" in done.stderr
     assert not (tmp_path / "data").exists()
 
 

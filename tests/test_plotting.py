@@ -378,6 +378,15 @@ def test_network_dial_without_labels_has_no_panels_of_classes():
     assert [ax.get_visible() for ax in axes] == [False, True, True, True, False, True]
 
 
+def test_network_dial_can_be_about_other_factors():
+    renamed = {"ink_r2": "edges_r2", "kept_ink": "kept_brightness"}
+    table = of_networks().replace({"metric": renamed})
+    axes = networks.network_dial(table, read="edges", kept="brightness").axes
+    titles = [axes[i].get_title() for i in (1, 5)]
+    assert titles == ["edges R², read", "share of it kept by the brightness"]
+    assert [line(axes[i], 0)[1] for i in (1, 5)] == [pytest.approx([0.2, 0.3, 0.4])] * 2
+
+
 def test_below_the_floor_is_a_line_a_size_of_losses_over_the_same_seeds_no_code():
     own = {2: [[0.1, 0.3], [0.2, 0.2], [0.3, 0.5]], 8: [[0.1, 0.1], [0.1, 0.4], [0.2, 0.2]]}
     none = np.array([[0.5, 0.1], [0.5, 0.2], [1.0, 0.5]])
@@ -467,6 +476,27 @@ def test_dials_have_a_row_a_data_set_and_what_the_others_know():
     assert [ax.get_ylabel() for ax in axes[::3]][1] == "another"
 
 
+def lengths() -> pd.DataFrame:
+    """Two methods, two lengths and two seeds on two data sets: the second's values are halves."""
+    one = [
+        {"method": method, "images": images, "seed": seed, "value": value + seed * 0.02}
+        for method, values in {"ae": (0.4, 0.5), "drl": (0.3, 0.6)}.items()
+        for images, value in zip((1500.0, 1.5e7), values, strict=True)
+        for seed in range(2)
+    ]
+    table = pd.DataFrame(one).assign(dataset="one", metric="mlp_accuracy")
+    return pd.concat([table, table.assign(dataset="another", value=table.value / 2)])
+
+
+def test_training_lengths_are_a_row_a_data_set_and_a_line_a_method():
+    axes = data_sets.training_lengths(lengths(), ["mlp_accuracy"]).axes
+    assert [ax.get_ylabel() for ax in axes] == ["one", "another"]
+    assert line(axes[0], 0) == ([1500.0, 1.5e7], pytest.approx([0.41, 0.51]))
+    assert line(axes[1], 3)[1] == pytest.approx([0.155, 0.305])  # three lines a method: two caps
+    assert [each.get_text() for each in axes[1].get_xticklabels()] == ["1.5k", "15M"]
+    assert [each.get_text() for each in axes[0].get_legend().get_texts()] == ["ae", "drl"]
+
+
 def test_natural_ranges_has_a_dot_for_each_method_and_metric_there_is():
     table = of_photographs()
     table = table[table.split == "test"].assign(name=table.method)
@@ -533,12 +563,13 @@ def test_code_planes_colour_codes_by_class_and_by_their_border():
 
 @pytest.mark.parametrize("classes", [False, True])
 def test_own_dial_draws_a_line_a_band_and_class_only_where_there_are_labels(classes):
-    left, right = dial.own_dial(of_any_images(classes)).axes
+    left, right = dial.own_dial(of_any_images(classes), "brightness").axes
     for k in range(2):
         assert line(left, k) == (SIGMAS, pytest.approx([v + 0.01 * k for v in (0.2, 0.3, 0.4)]))
         assert left.lines[k].get_color() == dial.BAND_COLOURS[2 + k]
     assert line(left, 2)[1] == [0.02, 0.02]
     told = [text.get_text() for text in right.get_legend().get_texts()]
+    assert "share of the worth kept by the brightness alone" in told
     assert ("class accuracy, read" in told) == classes
     if classes:
         assert line(right, len(right.lines) - 1)[1] == pytest.approx([0.6] * 3)
@@ -741,6 +772,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "natural_ranges": lambda: natural_images.natural_ranges(
         of_photographs().assign(name=lambda t: t.method), ["drl", "ae", "random"]
     ),
+    "training_lengths": lambda: data_sets.training_lengths(lengths(), ["mlp_accuracy"]),
     "dials": lambda: data_sets.dials(of_photographs().assign(dataset="one")),
     "start_sheets": lambda: generative.start_sheets(
         {"black": images(32).reshape(2, 16, 1, 4, 4), "starts": np.array([0.5, 1.0]),

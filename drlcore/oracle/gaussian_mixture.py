@@ -102,7 +102,7 @@ class NoisedMixture:
         """Variance of x0 given xt and z, mean over dimensions, shape (N,)."""
         x, _, s, variance = self._kernel(xt, t)
         posterior, means = self.posterior(x, t, z), self.mixture.means.to(x)
-        spread = ((means - (posterior @ means)[:, None]) ** 2).mean(dim=2)
+        spread = _squared_distance(posterior @ means, 1.0, means) / x.shape[1]
         shrink = (s**2 / variance)[:, 0]
         total = self.mixture.std**2 * shrink + shrink**2 * (posterior * spread).sum(dim=1)
         return total.to(xt.dtype)
@@ -117,7 +117,7 @@ class NoisedMixture:
         """log p(component, xt | z) of shape (N, K)."""
         x, a, _, variance = self._kernel(xt, t)
         means = self.mixture.means.to(x)
-        distance = ((x[:, None] - a[:, :, None] * means) ** 2).sum(dim=2)
+        distance = _squared_distance(x, a, means)
         log_normal = -0.5 * (distance / variance + x.shape[1] * torch.log(2 * math.pi * variance))
         return log_normal + self._log_prior(x, z)
 
@@ -133,6 +133,14 @@ class NoisedMixture:
             known = sorted(set(self.labels.tolist()))
             raise ParameterError(f"z must be among the labels {known}")
         return prior - total
+
+
+def _squared_distance(x: Tensor, a: Tensor | float, means: Tensor) -> Tensor:
+    """|x - a m_k|^2, (N, K), one dimension at a time: (N, K, d) numbers would not fit a cache."""
+    distance = torch.zeros(len(x), len(means), dtype=x.dtype, device=x.device)
+    for i in range(x.shape[1]):
+        distance += (x[:, i, None] - a * means[:, i]) ** 2
+    return distance
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pandas as pd
 from drlcore.data import paths
 from drlcore.data.datasets import load_dataset
 from drlcore.paper.dial_page import levels_of, save_page
+from drlcore.paper.dial_page.words import intensity
 from drlcore.paper.experiments.own_dial import OwnDial
 from drlcore.paper.figures import origin, write_figure
 from drlcore.paper.plots import dial as plots
@@ -31,7 +32,8 @@ def turn(experiment: OwnDial) -> list[Path]:
     Raises:
         DataError, ParameterError, TrainingError, ArtefactError: see ``compute``.
     """
-    for note in load_dataset(experiment.dataset).notes:
+    images = load_dataset(experiment.dataset)
+    for note in images.notes:
         print(note)
     print(experiment)
     experiment.compute()
@@ -40,7 +42,7 @@ def turn(experiment: OwnDial) -> list[Path]:
     write_atomically(place, lambda path: path.write_bytes(csv_bytes(table)))
 
     use_style()
-    figure = plots.own_dial(table)
+    figure = plots.own_dial(table, intensity(images.shape[0]))
     seeds = len(experiment.seeds)
     about = f"{experiment.data_title}, DRL, latent_dim {experiment.latent_dim}, {seeds} seed"
     caption(figure, experiment.noise, about + "s" * (seeds > 1))

@@ -30,11 +30,12 @@ def rows(table: pd.DataFrame, where: Where) -> pd.DataFrame:
         where: for each column the value, a tuple of values that must all occur, or a comparison
             as text: ``"< 1"``, ``">= 1"``, ``"!= toy"``.
     """
-    found = table
+    matching = np.ones(len(table), dtype=bool)
     for column, wanted in where.items():
         if column not in table:
             raise DataError(f"the table has no column {column}")
-        found = found[_matches(found[column], wanted)]
+        matching &= _matches(table[column], wanted).to_numpy(dtype=bool)
+    found = table[matching]
     several = {column: wanted for column, wanted in where.items() if isinstance(wanted, tuple)}
     if found.empty or any(set(wanted) - set(found[c]) for c, wanted in several.items()):
         raise DataError(f"no rows with {_in_words(where)}")

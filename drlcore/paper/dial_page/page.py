@@ -153,7 +153,7 @@ def _shown(levels: Sequence[Level], names: list[str]) -> dict[str, Any]:
         "names": names,
         "colours": _class_colours(len(names)),
         "full": FULL,
-        "labels": list(words.LABELS.items()),
+        "labels": list(words.labels(first).items()),
         "levels": [
             {"place": round(float(place), 5), **_one(levels, i, names)}
             for i, place in enumerate(places)
@@ -178,8 +178,8 @@ def _one(levels: Sequence[Level], i: int, names: list[str]) -> dict[str, Any]:
         "source": source,
         "codes": _base64(quantised(level).tobytes()),
         "classes": None if level.labels is None else level.labels.tolist(),
-        "numbers": {name: round(told[name], 4) for name in words.LABELS if name in told},
-        "onNumbers": words.on_numbers(told),
+        "numbers": {name: round(told[name], 4) for name in words.SHOWN if name in told},
+        "onNumbers": words.on_numbers(level),
         "onSamples": words.on_samples(levels, i, source),
         "onNearest": [words.on_nearest(level, k, names) for k in range(len(level.clean))],
     }

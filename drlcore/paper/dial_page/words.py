@@ -8,11 +8,22 @@ import numpy as np
 
 from drlcore.paper.dial_page.level import Level
 
-LABELS = {
-    "knn_accuracy": "class accuracy",
-    "ink_r2": "ink R²",
-    "worth": "worth of the code",
-}
+SHOWN = ("knn_accuracy", "ink_r2", "worth")  # of a level's numbers, in the chart
+
+
+def intensity(channels: int) -> str:
+    """What the mean intensity of an image is called, the factor ``ink``."""
+    return "ink" if channels == 1 else "brightness"
+
+
+def labels(level: Level) -> dict[str, str]:
+    """What the chart calls each of ``SHOWN``."""
+    names = ("class accuracy", f"{_intensity(level)} R²", "worth of the code")
+    return dict(zip(SHOWN, names, strict=True))
+
+
+def _intensity(level: Level) -> str:
+    return intensity(level.clean.shape[1])
 
 
 def sigma_text(sigma: float) -> str:
@@ -25,14 +36,14 @@ def percent(share: float) -> str:
     return f"{max(0.0, share):.0%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
-def on_numbers(told: dict[str, float]) -> str:
+def on_numbers(level: Level) -> str:
     """What the numbers of a level mean; of those that are absent nothing is said."""
-    parts = []
+    told, ink, parts = level.told, _intensity(level), []
     if "knn_accuracy" in told:
         share = percent(told["knn_accuracy"])
         parts.append(f"the nearest codes name the class of {share} of the test images")
     if "ink_r2" in told:
-        parts.append(f"the code tells {percent(told['ink_r2'])} of the variance of ink")
+        parts.append(f"the code tells {percent(told['ink_r2'])} of the variance of {ink}")
     if "worth" in told:
         parts.append(f"the right code saves {percent(told['worth'])} of the denoising loss")
     if not parts:
@@ -40,7 +51,7 @@ def on_numbers(told: dict[str, float]) -> str:
     text = "; ".join(parts) + "."
     kept = [
         f"one of the same {what} {percent(told[name])}"
-        for name, what in (("kept_class", "class"), ("kept_ink", "ink"))
+        for name, what in (("kept_class", "class"), ("kept_ink", ink))
         if name in told
     ]
     if kept and "worth" in told:
@@ -53,7 +64,8 @@ def on_nearest(level: Level, k: int, names: Sequence[str]) -> str:
     m = level.neighbours.shape[1]
     if m == 0:
         return "There are no other images."
-    ink = f"their ink differs from this image's by {percent(level.ink_apart[k])} on average"
+    apart = percent(level.ink_apart[k])
+    ink = f"their {_intensity(level)} differs from this image's by {apart} on average"
     if level.same_class is None or level.picture_labels is None:
         return ink[0].upper() + ink[1:] + "."
     name = names[int(level.picture_labels[k])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drlcore.paper.experiments.comparison import COMPARED, Comparison, DatasetNames
+from drlcore.paper.experiments.learning_curves import LearningCurves
 from drlcore.paper.experiments.natural_images import NaturalImages
 from drlcore.paper.products import Product, bands, metrics, single_times, usage
 from drlcore.training.run import RunParameters
@@ -12,6 +13,9 @@ from drlcore.training.run import RunParameters
 
 class DataSets(Comparison):
     """Notebook 14: notebook 11's single levels and notebook 12's methods, on each data set.
+
+    And the two ends of notebook 13's curves with a large code: DRL and an autoencoder trained for
+    the usual number of steps and for the most.
 
     ``weighting`` and ``latent_dim`` are of the methods; the dial's codes have two numbers.
     """
@@ -42,9 +46,20 @@ class DataSets(Comparison):
         """Every method, every seed."""
         return self.per_seed(*COMPARED, dataset=dataset)
 
+    def with_large_code(self, dataset: str) -> list[RunParameters]:
+        """An autoencoder and DRL with a large code, the usual and the longest training."""
+        curves = LearningCurves(**{**self.model_dump(), "dataset": dataset})
+        usual = self.steps or self.numbers_compared.steps
+        return [
+            run
+            for way in curves.with_large_code
+            for steps in sorted({usual, curves.step_counts(way)[-1]})
+            for run in curves.of(way, steps=steps)
+        ]
+
     def runs(self) -> list[RunParameters]:
         dials = [[*self.at_levels(n), *self.dial(n).compared()] for n in self.datasets]
-        compared = [self.methods(name) for name in self.datasets]
+        compared = [[*self.methods(n), *self.with_large_code(n)] for n in self.datasets]
         return list(dict.fromkeys(run for runs in (*dials, *compared) for run in runs))
 
     def products(self) -> list[Product[Any]]:
@@ -54,5 +69,6 @@ class DataSets(Comparison):
             probed = [*trained, *self.dial(name).compared()]
             found += [of(run) for run in probed for of in (metrics, bands)]
             found += [usage(run) for run in trained]
-            found += [single_times(run, self.protocol) for run in self.methods(name)]
+            compared = [*self.methods(name), *self.with_large_code(name)]
+            found += [single_times(run, self.protocol) for run in compared]
         return found

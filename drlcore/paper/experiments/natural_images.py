@@ -12,6 +12,7 @@ from drlcore.paper.experiments.comparison import CURVES, LAMBDA, UNTRAINED_CURVE
 from drlcore.paper.experiments.latent_space import SETTINGS
 from drlcore.paper.experiments.noise_dial import Dial
 from drlcore.paper.experiments.over_time import Downstream, SDEAblation
+from drlcore.paper.presets import NetworkPreset
 from drlcore.paper.products import (
     Product,
     bands,
@@ -31,9 +32,9 @@ from drlcore.training.run import RunParameters
 class NaturalImages(Dial):
     """Notebook 11: what a two-dimensional code holds of photographs, along the dial and on ranges.
 
-    Notebook 04's single levels, every other one, and notebook 03's four settings, DRL and VDRL at
-    uniform t and at uniform sigma. Beside them an autoencoder's code and an untrained one. Samples
-    are drawn by second stages.
+    Notebook 04's single levels, every other one, with the preset's network and with the best of
+    notebook 10's, and notebook 03's four settings, DRL and VDRL at uniform t and at uniform sigma.
+    Beside them an autoencoder's code and an untrained one. Samples are drawn by second stages.
 
     The images are asked for only when something is trained or computed: what is committed is shown
     without them.
@@ -48,9 +49,19 @@ class NaturalImages(Dial):
     def levels(self) -> list[float]:
         return super().levels[::2]
 
-    def at_level(self, sigma: float) -> list[RunParameters]:
+    @property
+    def network(self) -> NetworkPreset:
+        """The best score network of notebook 10's."""
+        return self.numbers.networks[-1]
+
+    def at_level(self, sigma: float, **changes: Any) -> list[RunParameters]:
         """DRL at one noise level alone, every seed."""
-        return [self.run(self.noise.single(sigma), seed) for seed in self.seeds]
+        return [self.run(self.noise.single(sigma), seed, **changes) for seed in self.seeds]
+
+    def with_network(self) -> list[RunParameters]:
+        """DRL at every level with ``network``."""
+        how = self.network.model_dump()
+        return [run for sigma in self.levels for run in self.at_level(sigma, **how)]
 
     def on_range(self, method: str, t_sampler: str) -> list[RunParameters]:
         """One of notebook 03's settings, every seed."""
@@ -68,9 +79,10 @@ class NaturalImages(Dial):
         return self.on_range(method, t_sampler)[0].second_stage(self.noise, **self._drawn)
 
     def dial(self) -> list[RunParameters]:
-        """DRL and VDRL at every level and on every range."""
+        """DRL at every level, with either network; DRL and VDRL on every range."""
+        at_levels = [run for sigma in self.levels for run in self.at_level(sigma)]
         ranges = [run for setting in SETTINGS for run in self.on_range(*setting)]
-        return [*(run for sigma in self.levels for run in self.at_level(sigma)), *ranges]
+        return [*at_levels, *self.with_network(), *ranges]
 
     def compared(self) -> list[RunParameters]:
         """What their codes are compared with."""

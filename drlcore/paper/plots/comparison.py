@@ -62,7 +62,7 @@ def over_time(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
 
 def _label(metric: str) -> str:
     if metric.startswith("few_shot_"):
-        return f"accuracy from {metric.split('_')[2]} labels"
+        return f"accuracy from {int(metric.split('_')[2]):,} labels"
     return METRIC_LABELS.get(metric, metric)
 
 

@@ -1,13 +1,17 @@
-"""Figure of notebook 14: the dial on several data sets."""
+"""Figures of notebook 14: the dial, and the longest training, on several data sets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from drlcore.paper.plots.comparison import METHOD_COLOURS
 from drlcore.paper.plots.dial import band_lines
-from drlcore.paper.plots.style import line_over_sigma
+from drlcore.paper.plots.style import METRIC_LABELS, line_over_sigma, over_seeds, short_count
 
 PANELS = ("class accuracy, kNN", "what the loss pays for", "the image by wavelength: R², read")
 OTHERS = {"random": ("untrained", "--"), "ae": ("autoencoder", ":")}
@@ -50,4 +54,40 @@ def dials(table: pd.DataFrame) -> Figure:
         ax.legend(fontsize=7, **beside)
     for ax in axes[-1]:
         ax.set_xlabel("σ trained at")
+    return figure
+
+
+def training_lengths(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
+    """Each metric by training length, a row for each data set, a line for each method.
+
+    Bars are one standard deviation over seeds.
+
+    Args:
+        table: tidy test rows with a column ``images``, how many were seen in training.
+        metrics: one column each.
+    """
+    datasets, methods = (list(dict.fromkeys(table[c])) for c in ("dataset", "method"))
+    figure, axes = plt.subplots(
+        len(datasets), len(metrics), figsize=(3.0 * len(metrics), 2.0 * len(datasets) + 0.5),
+        sharex=True, squeeze=False,
+    )  # fmt: skip
+    for row, dataset in zip(axes, datasets, strict=True):
+        for ax, metric in zip(row, metrics, strict=True):
+            of_panel = table[(table.dataset == dataset) & (table.metric == metric)]
+            for method in methods:
+                found = over_seeds(of_panel[of_panel.method == method], "images")
+                ax.errorbar(
+                    found.index, found["mean"], yerr=found["std"], fmt="o-", ms=4, capsize=3,
+                    color=METHOD_COLOURS[method], label=method,
+                )  # fmt: skip
+            seen = np.unique(table.images)
+            ax.set(xscale="log", xlim=(seen[0] / 2, seen[-1] * 2))
+            ax.set_xticks(seen, map(short_count, seen))
+            ax.minorticks_off()
+        row[0].set_ylabel(dataset)
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        ax.set_title(METRIC_LABELS[metric])
+    for ax in axes[-1]:
+        ax.set_xlabel("images seen in training")
+    axes[0, 0].legend()
     return figure

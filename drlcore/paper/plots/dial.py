@@ -230,7 +230,7 @@ def band_lines(ax: Axes, told: pd.DataFrame) -> None:
         line_with_band(ax, spread, colour, ms=3, label=f"{band} pixels")
 
 
-def own_dial(table: pd.DataFrame) -> Figure:
+def own_dial(table: pd.DataFrame, intensity: str = "ink") -> Figure:
     """What codes of any images hold, by noise level; classes too where there are labels.
 
     Left: share of the images' variance told by the code, for each band of wavelengths (see
@@ -240,6 +240,7 @@ def own_dial(table: pd.DataFrame) -> Figure:
 
     Args:
         table: tidy test probes, bands and usage of single levels and of the untrained encoder.
+        intensity: what the mean intensity is called, the factor ``ink``.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4))
     told, untrained = (
@@ -251,7 +252,8 @@ def own_dial(table: pd.DataFrame) -> Figure:
     left.axhline(best, color="0.5", ls="--", lw=1, label="untrained, at best")
     left.set(title="what the code tells, by wavelength", ylabel="share of the variance")
     trained = table[table.method != "random"]
-    _lines_over_sigma(right, trained, PAID_COLOURS, DIAL_LABELS)
+    labels = DIAL_LABELS | {"kept_ink": DIAL_LABELS["kept_ink"].replace("ink", intensity)}
+    _lines_over_sigma(right, trained, PAID_COLOURS, labels)
     of_test = {"ls": ":", "ms": 3, "label": "class accuracy, read"}
     line_over_sigma(right, trained[trained.split == "test"], "knn_accuracy", "C0", **of_test)
     right.set(title="what the loss pays it for", ylim=(-0.05, 1.05))

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from drlcore.paper.plots.comparison import METHOD_COLOURS
-from drlcore.paper.plots.style import METRIC_LABELS, line_with_band, over_seeds
+from drlcore.paper.plots.style import METRIC_LABELS, line_with_band, over_seeds, short_count
 
 # Of the ways to train, in order: an autoencoder and DRL, DRL at other levels, both once more.
 _AE, _DRL = METHOD_COLOURS["ae"], METHOD_COLOURS["drl"]
@@ -40,19 +40,11 @@ def learning_curves(table: pd.DataFrame, metrics: Sequence[str]) -> Figure:
             line_with_band(ax, of_way, colour, label=way, ls=ls, ms=4)
         ax.set(xscale="log", title=METRIC_LABELS[metric], xlabel="images seen in training")
         seen = np.unique(rows.images[rows.way.notna()])
-        ax.set_xticks(seen, map(_count, seen))
+        ax.set_xticks(seen, map(short_count, seen))
         ax.minorticks_off()
     axes[0, 0].set_ylabel("on test images")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
     return figure
-
-
-def _count(n: float) -> str:
-    """A number of images, short."""
-    for size, letter in ((1e6, "M"), (1e3, "k")):
-        if n >= size:
-            return f"{n / size:.2g}{letter}" if n < 10 * size else f"{n / size:.0f}{letter}"
-    return f"{n:.0f}"
 
 
 def varied(tables: Mapping[str, pd.DataFrame], metric: str) -> Figure:

@@ -1,4 +1,4 @@
-"""Figure of notebook 10: the dial with several score networks."""
+"""Figure of notebooks 10 and 11: the dial with several score networks."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from matplotlib.figure import Figure
 
 from drlcore.paper.plots.style import line_over_sigma
 
-NETWORK_PANELS = {
-    "knn_accuracy": "class accuracy, read",
-    "ink_r2": "ink R², read",
-    "relative_loss": "loss / the first network's",
-    "worth": "worth of the code",
-    "kept_class": "share of it kept by the class",
-    "kept_ink": "share of it kept by the ink",
-}
 
-
-def network_dial(table: pd.DataFrame) -> Figure:
+def network_dial(table: pd.DataFrame, read: str = "ink", kept: str = "ink") -> Figure:
     """What is read and what is paid for by level, a line for each score network.
 
-    Above: class and ink read from the code, test images, dashed an untrained encoder; the loss
+    Above: class and a factor read from the code, test images, dashed an untrained encoder; the loss
     with the own code over that of the first network, same seed. Below: worth of the code and what
-    of it class and ink keep. Bands are one standard deviation over seeds.
+    of it class and a factor keep. Bands are one standard deviation over seeds.
 
     Args:
         table: tidy test probes and usage of single levels with a column ``network``, nan for the
             untrained encoder.
+        read, kept: the factors above and below.
     """
+    panels = {
+        "knn_accuracy": "class accuracy, read",
+        f"{read}_r2": f"{read} R², read",
+        "relative_loss": "loss / the first network's",
+        "worth": "worth of the code",
+        "kept_class": "share of it kept by the class",
+        f"kept_{kept}": f"share of it kept by the {kept}",
+    }
     figure, axes = plt.subplots(2, 3, figsize=(9.6, 5.4), sharex=True)
     trained = table[table.network.notna() & ((table.split == "test") | table.at_sigma.notna())]
     networks = list(dict.fromkeys(trained.network))
@@ -36,7 +36,7 @@ def network_dial(table: pd.DataFrame) -> Figure:
     relative = (loss / loss.loc[networks[0]]).reset_index().assign(metric="relative_loss")
     drawn = pd.concat([trained, relative])
     control = table[table.network.isna() & (table.split == "test")]
-    for ax, (metric, title) in zip(axes.flat, NETWORK_PANELS.items(), strict=True):
+    for ax, (metric, title) in zip(axes.flat, panels.items(), strict=True):
         ax.set_visible(metric in drawn.metric.values)  # none of classes without labels
         for k, network in enumerate(networks):
             of_network = drawn[drawn.network == network]

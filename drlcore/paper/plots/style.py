@@ -70,6 +70,14 @@ def over_seeds(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     return rows.groupby(by).value.agg(["mean", "std"]).fillna({"std": 0})
 
 
+def short_count(n: float) -> str:
+    """A number of images, to two digits: 15k, 1.5M."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if n >= size:
+            return f"{n / size:.2g}{letter}" if n < 10 * size else f"{n / size:.0f}{letter}"
+    return f"{n:.0f}"
+
+
 def line_with_band(ax: Axes, spread: pd.DataFrame, colour: str, **style: Any) -> None:
     """What ``over_seeds`` gives against its index; a gap where it is nan."""
     x, mean, sd = spread.index, spread["mean"], spread["std"]
