@@ -222,8 +222,10 @@ def network_ink(e: int) -> pd.DataFrame:
 # Notebook 11.
 
 
-def border_colour(method: str, t_sampler: str) -> Callable[[int], pd.DataFrame]:
-    of = {"dataset": "cifar10", "method": method, "t_sampler": t_sampler}
+def border_colour(
+    method: str, t_sampler: str, how: Mapping[str, Any]
+) -> Callable[[int], pd.DataFrame]:
+    of = {"dataset": "cifar10", "method": method, "t_sampler": t_sampler, **how}
 
     def table(e: int) -> pd.DataFrame:
         read = [f"border_{factor}_r2" for factor in ("brightness", "warmth")]
@@ -231,7 +233,7 @@ def border_colour(method: str, t_sampler: str) -> Callable[[int], pd.DataFrame]:
         kept["same_border_brightness"] = 0.9 - effect(e, 0.2)
         return join(
             [rows(metric, 0.5 + effect(e, 0.2), name=method, **of) for metric in read],
-            [untrained(metric, 0.5).assign(name="untrained") for metric in read],
+            [untrained(metric, 0.5).assign(name="untrained", **UNCHANGED) for metric in read],
             [
                 rows(f"loss_{z}", v, name=method, **{**of, "split": "validation"}, at_sigma=BEST)
                 for z, v in kept.items()
@@ -246,7 +248,24 @@ def border_or_whole(e: int) -> pd.DataFrame:
     return join(
         [rows(f"border_{factor}_r2", 0.5 + effect(e, 0.2)) for factor in factors],
         [rows(f"{factor}_r2", 0.5) for factor in factors],
+    ).assign(**UNCHANGED)
+
+
+def border_hue(e: int) -> pd.DataFrame:
+    metric, of = "border_warmth_r2", {"t_sampler": "uniform_t", **UNET}
+    kept = {"own": 0.5, "shuffled": 1.0, "same_class": 0.9 + 0.1 * LITTLE}
+    kept["same_border_warmth"] = 0.9 - effect(e, 0.2)
+    return join(
+        rows(metric, 0.5 + effect(e, 0.2), **of),
+        untrained(metric, 0.5).assign(name="untrained", **UNCHANGED),
+        rows(metric, 0.5, t_sampler="uniform_t", name="mlp", **UNCHANGED),
+        (rows(f"loss_{z}", v, split="validation", at_sigma=BEST, **of) for z, v in kept.items()),
     )
+
+
+def hue_of_border_or_whole(e: int) -> pd.DataFrame:
+    border, whole = rows("border_warmth_r2", 0.5 + effect(e, 0.2)), rows("warmth_r2", 0.5)
+    return join(border, whole).assign(t_sampler="uniform_t", **UNET)
 
 
 def photograph_class(of_dial: Mapping[str, Any]) -> Callable[[int], pd.DataFrame]:
@@ -583,11 +602,16 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "DRL still helps": labelled_subset,
     "the dial with a U-Net: class": network_class,
     "the dial with a U-Net: low noise": network_ink,
-    "CIFAR-10, DRL, uniform t": border_colour("drl", "uniform_t"),
-    "CIFAR-10, VDRL, high-noise": border_colour("vdrl", "uniform_sigma"),
+    "CIFAR-10, DRL, uniform t": border_colour("drl", "uniform_t", UNCHANGED),
+    "CIFAR-10, VDRL, high-noise": border_colour("vdrl", "uniform_sigma", UNCHANGED),
     "CIFAR-10: it is the background": border_or_whole,
     "CIFAR-10, noise dial: class": photograph_class(UNCHANGED),
     "CIFAR-10, noise dial: low noise": photograph_ends,
+    "CIFAR-10, a U-Net, DRL, uniform t: a 2-d code holds the colour": border_colour(
+        "drl", "uniform_t", UNET
+    ),
+    "CIFAR-10, a U-Net, DRL, uniform t: a 2-d code holds the hue": border_hue,
+    "CIFAR-10, a U-Net: it is": hue_of_border_or_whole,
     "CIFAR-10, the dial with a U-Net: class": photograph_class(UNET),
     "CIFAR-10, the dial with a U-Net: from": photograph_sides,
     "CIFAR-10: diffusion codes": beats("cifar10", SIMCLR_GAUSS),

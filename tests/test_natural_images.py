@@ -18,6 +18,7 @@ from drlcore.paper.experiments import (
     NaturalImages,
     NaturalSemiSupervised,
     NaturalTrajectory,
+    NetworkDial,
     NoiseDial,
     SDEAblation,
     SemiSupervised,
@@ -34,7 +35,7 @@ def every_natural() -> list[Experiment]:
 def test_every_setting_has_its_seeds_and_each_sampler_its_first_stage():
     experiment = NaturalImages(n_seeds=3)
     runs = {run.key: run for run in experiment.runs()}
-    assert len(runs) == len(experiment.runs()) == 3 * (5 + 4 + 2) + 4
+    assert len(runs) == len(experiment.runs()) == 3 * (2 * 5 + 5 + 2) + 4
     assert experiment.levels == NaturalImages().noise.grid(9)[::2]
     for setting in SETTINGS:
         method, t_sampler = setting
@@ -44,6 +45,15 @@ def test_every_setting_has_its_seeds_and_each_sampler_its_first_stage():
         assert (first.lambda_z > 0) == (method == "vdrl")
         assert experiment.sampler(*setting).noise == experiment.noise
     assert {p.run.key for p in experiment.products()} <= runs.keys()
+
+
+def test_the_other_network_is_the_best_that_notebook_10_tries_and_all_else_is_the_same():
+    experiment = NaturalImages(n_seeds=2)
+    of_mlp = [run for sigma in experiment.levels for run in experiment.at_level(sigma)]
+    of_mlp += experiment.on_range("drl", "uniform_t")
+    other = {"score_network": "unet", "width": 32}
+    assert experiment.with_network() == [run.updated(**other) for run in of_mlp]
+    assert experiment.network.title in NetworkDial().networks
 
 
 def test_what_is_compared_has_the_encoder_code_and_steps_of_the_rest():
@@ -106,17 +116,22 @@ def test_learning_curves_change_what_they_say_and_nothing_else():
 def test_several_sets_have_the_runs_of_the_notebooks_on_each():
     experiment = DataSets()
     runs = experiment.runs()
-    assert len(runs) == len(set(runs)) == 3 * (3 * 5 + 2 * 3 + 10 * 3)
+    assert len(runs) == len(set(runs)) == 3 * (3 * 5 + 2 * 3 + 10 * 3 + 4 * 3)
     of_mnist = experiment.at_levels("mnist")
     assert set(of_mnist) < set(NoiseDial().dial()) and len(of_mnist) == 15
     assert experiment.at_levels("cifar10") == [r for s in NaturalImages().levels
                                                for r in NaturalImages().at_level(s)]  # fmt: skip
     assert experiment.methods("cifar10") == NaturalDownstream().runs()
+    large = experiment.with_large_code("cifar10")
+    assert set(large) < set(LearningCurves().runs())
+    lengths = [(run.method, run.latent_dim, run.steps) for run in large if run.seed == 0]
+    assert lengths == [(m, 128, n) for m in ("ae", "drl") for n in (1200, 36_000)]
     assert {run.dataset for run in runs} == {"mnist", "cifar10", "fashion-mnist"}
     assert {product.run for product in experiment.products()} == set(runs)
     narrow = DataSets(dataset="digits", sigma_min=1.0, sigma_max=2.0, n_seeds=1, steps=7)
     for run in narrow.runs():
-        assert run.dataset == "digits" and run.seed == 0 and run.steps_taken in (0, 7)
+        longest = 30 * 7 if run.latent_dim == 128 else 7
+        assert run.dataset == "digits" and run.seed == 0 and run.steps_taken in (0, 7, longest)
         if run.sees_noise:
             low, high = run.noise.window
             assert 1.0 <= low <= high <= 2.0

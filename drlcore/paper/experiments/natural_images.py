@@ -32,9 +32,10 @@ from drlcore.training.run import RunParameters
 class NaturalImages(Dial):
     """Notebook 11: what a two-dimensional code holds of photographs, along the dial and on ranges.
 
-    Notebook 04's single levels, every other one, with the preset's network and with the best of
-    notebook 10's, and notebook 03's four settings, DRL and VDRL at uniform t and at uniform sigma.
-    Beside them an autoencoder's code and an untrained one. Samples are drawn by second stages.
+    Notebook 04's single levels, every other one, and notebook 03's four settings, DRL and VDRL at
+    uniform t and at uniform sigma. DRL at single levels and at uniform t with the best of notebook
+    10's score networks too. Beside them an autoencoder's code and an untrained one. Samples are
+    drawn by second stages.
 
     The images are asked for only when something is trained or computed: what is committed is shown
     without them.
@@ -59,15 +60,17 @@ class NaturalImages(Dial):
         return [self.run(self.noise.single(sigma), seed, **changes) for seed in self.seeds]
 
     def with_network(self) -> list[RunParameters]:
-        """DRL at every level with ``network``."""
+        """DRL with ``network``, at every level and at uniform t."""
         how = self.network.model_dump()
-        return [run for sigma in self.levels for run in self.at_level(sigma, **how)]
+        at_levels = [run for sigma in self.levels for run in self.at_level(sigma, **how)]
+        return at_levels + self.on_range("drl", "uniform_t", **how)
 
-    def on_range(self, method: str, t_sampler: str) -> list[RunParameters]:
+    def on_range(self, method: str, t_sampler: str, **changes: Any) -> list[RunParameters]:
         """One of notebook 03's settings, every seed."""
         price = LAMBDA["vdrl"] if METHODS[method].gaussian else self.lambda_z
+        how = {"method": method, "lambda_z": price, **changes}
         noise = self.noise.updated(t_sampler=t_sampler)
-        return [self.run(noise, s).updated(method=method, lambda_z=price) for s in self.seeds]
+        return [self.run(noise, seed).updated(**how) for seed in self.seeds]
 
     def autoencoder(self) -> list[RunParameters]:
         """An autoencoder with as large a code, every seed."""
@@ -79,10 +82,10 @@ class NaturalImages(Dial):
         return self.on_range(method, t_sampler)[0].second_stage(self.noise, **self._drawn)
 
     def dial(self) -> list[RunParameters]:
-        """DRL at every level, with either network; DRL and VDRL on every range."""
+        """DRL at every level; DRL and VDRL on every range; DRL with another network."""
         at_levels = [run for sigma in self.levels for run in self.at_level(sigma)]
         ranges = [run for setting in SETTINGS for run in self.on_range(*setting)]
-        return [*at_levels, *self.with_network(), *ranges]
+        return [*at_levels, *ranges, *self.with_network()]
 
     def compared(self) -> list[RunParameters]:
         """What their codes are compared with."""
