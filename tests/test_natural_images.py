@@ -35,7 +35,7 @@ def every_natural() -> list[Experiment]:
 def test_every_setting_has_its_seeds_and_each_sampler_its_first_stage():
     experiment = NaturalImages(n_seeds=3)
     runs = {run.key: run for run in experiment.runs()}
-    assert len(runs) == len(experiment.runs()) == 3 * (2 * 5 + 5 + 2) + 4
+    assert len(runs) == len(experiment.runs()) == 3 * (2 * 5 + 5 + 2) + 4 + 1
     assert experiment.levels == NaturalImages().noise.grid(9)[::2]
     for setting in SETTINGS:
         method, t_sampler = setting
@@ -54,6 +54,10 @@ def test_the_other_network_is_the_best_that_notebook_10_tries_and_all_else_is_th
     other = {"score_network": "unet", "width": 32}
     assert experiment.with_network() == [run.updated(**other) for run in of_mlp]
     assert experiment.network.title in NetworkDial().networks
+    assert experiment.sampler_with_network().first_stage == experiment.with_network()[-2]
+    middle, uniform = experiment.side_by_side().values()
+    assert middle == [run.updated(seed=0) for run in (of_mlp[4], experiment.with_network()[4])]
+    assert uniform == [of_mlp[-2], experiment.with_network()[-2]]
 
 
 def test_what_is_compared_has_the_encoder_code_and_steps_of_the_rest():
@@ -116,12 +120,13 @@ def test_learning_curves_change_what_they_say_and_nothing_else():
 def test_several_sets_have_the_runs_of_the_notebooks_on_each():
     experiment = DataSets()
     runs = experiment.runs()
-    assert len(runs) == len(set(runs)) == 3 * (3 * 5 + 2 * 3 + 10 * 3 + 4 * 3)
+    assert len(runs) == len(set(runs)) == 3 * (3 * 5 + 2 * 3 + 10 * 3 + 4 * 2)
     of_mnist = experiment.at_levels("mnist")
     assert set(of_mnist) < set(NoiseDial().dial()) and len(of_mnist) == 15
     assert experiment.at_levels("cifar10") == [r for s in NaturalImages().levels
                                                for r in NaturalImages().at_level(s)]  # fmt: skip
     assert experiment.methods("cifar10") == NaturalDownstream().runs()
+    assert experiment.trained_longest == ["cifar10", "fashion-mnist"]
     large = experiment.with_large_code("cifar10")
     assert set(large) < set(LearningCurves().runs())
     lengths = [(run.method, run.latent_dim, run.steps) for run in large if run.seed == 0]

@@ -476,6 +476,16 @@ def test_dials_have_a_row_a_data_set_and_what_the_others_know():
     assert [ax.get_ylabel() for ax in axes[::3]][1] == "another"
 
 
+def test_border_clouds_show_each_code_in_the_colour_of_its_border():
+    axes = natural_images.border_clouds({"one": CLOUD, "another": CLOUD}).axes
+    assert [ax.get_title() for ax in axes] == ["one", "another"]
+    for ax in axes:
+        (dots,) = ax.collections
+        np.testing.assert_allclose(dots.get_offsets(), CLOUD["codes"])
+        colours = np.asarray(dots.get_facecolors())[:, :3]
+        np.testing.assert_allclose(colours, CLOUD["border"] / 255)
+
+
 def lengths() -> pd.DataFrame:
     """Two methods, two lengths and two seeds on two data sets: the second's values are halves."""
     one = [
@@ -772,6 +782,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "natural_ranges": lambda: natural_images.natural_ranges(
         of_photographs().assign(name=lambda t: t.method), ["drl", "ae", "random"]
     ),
+    "border_clouds": lambda: natural_images.border_clouds({"one": CLOUD}),
     "training_lengths": lambda: data_sets.training_lengths(lengths(), ["mlp_accuracy"]),
     "dials": lambda: data_sets.dials(of_photographs().assign(dataset="one")),
     "start_sheets": lambda: generative.start_sheets(

@@ -77,9 +77,18 @@ class NaturalImages(Dial):
         code = {"method": "ae", "latent_dim": self.latent_dim}
         return [self.base(**code).updated(seed=seed) for seed in self.seeds]
 
-    def sampler(self, method: str, t_sampler: str) -> RunParameters:
+    def sampler(self, method: str, t_sampler: str, **changes: Any) -> RunParameters:
         """The run that samples are drawn from: a second stage of the first seed's."""
-        return self.on_range(method, t_sampler)[0].second_stage(self.noise, **self._drawn)
+        first = self.on_range(method, t_sampler, **changes)[0]
+        return first.second_stage(self.noise, **self._drawn)
+
+    def sampler_with_network(self) -> RunParameters:
+        """That of DRL at uniform t with ``network``."""
+        return self.sampler("drl", "uniform_t", **self.network.model_dump())
+
+    def samplers(self) -> list[RunParameters]:
+        """Every run that samples are drawn from."""
+        return [*(self.sampler(*each) for each in SETTINGS), self.sampler_with_network()]
 
     def dial(self) -> list[RunParameters]:
         """DRL at every level; DRL and VDRL on every range; DRL with another network."""
@@ -87,17 +96,27 @@ class NaturalImages(Dial):
         ranges = [run for setting in SETTINGS for run in self.on_range(*setting)]
         return [*at_levels, *ranges, *self.with_network()]
 
+    def side_by_side(self) -> dict[str, list[RunParameters]]:
+        """The first seed's runs at the middle level and at uniform t, with either network."""
+        how, middle = self.network.model_dump(), self.levels[len(self.levels) // 2]
+        return {
+            f"σ = {middle:.3g}": [self.at_level(middle, **c)[0] for c in ({}, how)],
+            "uniform t": [self.on_range("drl", "uniform_t", **c)[0] for c in ({}, how)],
+        }
+
     def compared(self) -> list[RunParameters]:
         """What their codes are compared with."""
         return [*self.autoencoder(), *self.control()]
 
     def runs(self) -> list[RunParameters]:
-        return [*self.dial(), *self.compared(), *(self.sampler(*each) for each in SETTINGS)]
+        return [*self.dial(), *self.compared(), *self.samplers()]
 
     def products(self) -> list[Product[Any]]:
         probed = [of(run) for run in self.dial() + self.compared() for of in (metrics, bands)]
-        clouds = [code_cloud(self.on_range(*each)[0]) for each in SETTINGS]
-        grids = [latent_grid(self.sampler(*each), self.numbers.nfe_steps) for each in SETTINGS]
+        drawn = [self.on_range(*each)[0] for each in SETTINGS]
+        drawn += [run for runs in self.side_by_side().values() for run in runs]
+        clouds = [code_cloud(run) for run in dict.fromkeys(drawn)]
+        grids = [latent_grid(run, self.numbers.nfe_steps) for run in self.samplers()]
         return [*probed, *(usage(run) for run in self.dial()), *clouds, *grids]
 
 

@@ -48,6 +48,28 @@ def code_planes(
     return figure
 
 
+def border_clouds(clouds: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Test codes, each a dot in the mean colour of its image's border, a panel for each cloud.
+
+    (DRL Fig. 2), right of it.
+
+    Args:
+        clouds: title -> cloud as in ``sheets.code_cloud``.
+    """
+    figure, axes = plt.subplots(
+        1, len(clouds), figsize=(2.9 * len(clouds), 3.1), squeeze=False, layout="constrained"
+    )
+    for ax, (title, cloud) in zip(axes[0], clouds.items(), strict=True):
+        places, colours = cloud["codes"], cloud["border"] / 255
+        low, high = np.quantile(places, [0.005, 0.995], axis=0)
+        room = 0.05 * (high - low)
+        ax.scatter(places[:, 0], places[:, 1], c=colours, s=9, lw=0, rasterized=True)
+        ax.set(xlim=(low[0] - room[0], high[0] + room[0]), xlabel="$z_1$", title=title)
+        ax.set(ylim=(low[1] - room[1], high[1] + room[1]), facecolor="0.93")
+    axes[0, 0].set_ylabel("$z_2$")
+    return figure
+
+
 def natural_dial(table: pd.DataFrame) -> Figure:
     """Class, light and colour, and detail against the single level trained at (DRL Fig. 11).
 
