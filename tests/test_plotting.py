@@ -358,7 +358,8 @@ def of_networks() -> pd.DataFrame:
 
 
 def test_network_dial_draws_a_line_a_network_and_losses_as_shares_of_the_first_s():
-    axes = networks.network_dial(of_networks()).axes
+    figure = networks.network_dial(of_networks())
+    axes = figure.axes
     for panel, ax in enumerate(axes):
         for k in range(2):
             x, y = line(ax, k)
@@ -367,7 +368,7 @@ def test_network_dial_draws_a_line_a_network_and_losses_as_shares_of_the_first_s
             assert y == pytest.approx([1 / (1 + k)] * 3 if panel == 2 else expected)
         assert len(ax.lines) == (3 if panel < 2 else 2)  # the untrained encoder reads, uses nothing
     assert line(axes[0], 2)[1] == pytest.approx([0.3, 0.3])
-    told = [text.get_text() for text in axes[1].get_legend().get_texts()]
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
     assert told == ["mlp", "unet", "an untrained encoder"]
 
 

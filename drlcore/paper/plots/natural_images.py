@@ -51,8 +51,6 @@ def code_planes(
 def border_clouds(clouds: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Test codes, each a dot in the mean colour of its image's border, a panel for each cloud.
 
-    (DRL Fig. 2), right of it.
-
     Args:
         clouds: title -> cloud as in ``sheets.code_cloud``.
     """

@@ -23,11 +23,11 @@ def network_dial(table: pd.DataFrame, read: str = "ink", kept: str = "ink") -> F
     """
     panels = {
         "knn_accuracy": "class accuracy, read",
-        f"{read}_r2": f"{read} R², read",
+        f"{read}_r2": f"{read.replace('_', ' ')} R², read",
         "relative_loss": "loss / the first network's",
         "worth": "worth of the code",
         "kept_class": "share of it kept by the class",
-        f"kept_{kept}": f"share of it kept by the {kept}",
+        f"kept_{kept}": f"share of it kept by the {kept.replace('_', ' ')}",
     }
     figure, axes = plt.subplots(2, 3, figsize=(9.6, 5.4), sharex=True)
     trained = table[table.network.notna() & ((table.split == "test") | table.at_sigma.notna())]
@@ -47,5 +47,5 @@ def network_dial(table: pd.DataFrame, read: str = "ink", kept: str = "ink") -> F
         ax.set(xscale="log", title=title)
     for ax in axes[1]:
         ax.set_xlabel("σ trained at")
-    axes[0, 1].legend()
+    figure.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
