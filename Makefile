@@ -52,7 +52,7 @@ $(STAMP): pyproject.toml constraints.txt
 		command -v "$(PYTHON)" >/dev/null || { echo 'make: there is no $(PYTHON); $(OTHER_PYTHON)' >&2; exit 1; }; \
 		"$(PYTHON)" -c 'import sys; v = sys.version.split()[0]; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "make: $(PYTHON) is Python " + v + "; $(OTHER_PYTHON)")' || exit 1; \
 		"$(PYTHON)" -m venv .venv; }
-	@$(if $(TORCH_INDEX),PIP_INDEX_URL="$(TORCH_INDEX)" $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch)
+	@$(if $(TORCH_INDEX),PIP_INDEX_URL="$(TORCH_INDEX)" $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt torch)
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 

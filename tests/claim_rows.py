@@ -243,12 +243,11 @@ def border_colour(
     return table
 
 
-def border_or_whole(e: int) -> pd.DataFrame:
-    factors = ("brightness", "warmth")
-    return join(
-        [rows(f"border_{factor}_r2", 0.5 + effect(e, 0.2)) for factor in factors],
-        [rows(f"{factor}_r2", 0.5) for factor in factors],
-    ).assign(**UNCHANGED)
+def border_or_whole(*factors: str, **of: Any) -> Callable[[int], pd.DataFrame]:
+    return lambda e: join(
+        [rows(f"border_{factor}_r2", 0.5 + effect(e, 0.2), **of) for factor in factors],
+        [rows(f"{factor}_r2", 0.5, **of) for factor in factors],
+    )
 
 
 def border_hue(e: int) -> pd.DataFrame:
@@ -261,11 +260,6 @@ def border_hue(e: int) -> pd.DataFrame:
         rows(metric, 0.5, t_sampler="uniform_t", name="mlp", **UNCHANGED),
         (rows(f"loss_{z}", v, split="validation", at_sigma=BEST, **of) for z, v in kept.items()),
     )
-
-
-def hue_of_border_or_whole(e: int) -> pd.DataFrame:
-    border, whole = rows("border_warmth_r2", 0.5 + effect(e, 0.2)), rows("warmth_r2", 0.5)
-    return join(border, whole).assign(t_sampler="uniform_t", **UNET)
 
 
 def photograph_class(of_dial: Mapping[str, Any]) -> Callable[[int], pd.DataFrame]:
@@ -508,9 +502,11 @@ def labelled_subset(e: int) -> pd.DataFrame:
 # Notebook 13.
 
 
-def longer(latent_dim: int, *metrics: str) -> Callable[[int], pd.DataFrame]:
+LEARNING = {"dataset": "cifar10", "change": "as above"}
+
+
+def longer(*metrics: str, **about: Any) -> Callable[[int], pd.DataFrame]:
     def table(e: int) -> pd.DataFrame:
-        about = {"dataset": "cifar10", "latent_dim": latent_dim, "change": "as above"}
         levels = {"ae": 0.5 + np.zeros(N), "drl": 0.5 + effect(e, 0.05)}
         return join(
             rows(m, v, method=k, steps=12_000, **about) for m in metrics for k, v in levels.items()
@@ -534,15 +530,6 @@ def clothes_class(e: int) -> pd.DataFrame:
 
 def usual(table: Callable[[int], pd.DataFrame]) -> Callable[[int], pd.DataFrame]:
     return lambda e: table(e).assign(name="usual")
-
-
-def longest(dataset: str) -> Callable[[int], pd.DataFrame]:
-    def table(e: int) -> pd.DataFrame:
-        about = {"dataset": dataset, "name": "longest", "steps": 36_000}
-        levels = {"ae": 0.5 + np.zeros(N), "drl": 0.5 + effect(e, 0.05)}
-        return join(rows("mlp_accuracy", v, method=k, **about) for k, v in levels.items())
-
-    return table
 
 
 # Notebook 15.
@@ -604,14 +591,14 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "the dial with a U-Net: low noise": network_ink,
     "CIFAR-10, DRL, uniform t": border_colour("drl", "uniform_t", UNCHANGED),
     "CIFAR-10, VDRL, high-noise": border_colour("vdrl", "uniform_sigma", UNCHANGED),
-    "CIFAR-10: it is the background": border_or_whole,
+    "CIFAR-10: it is the background": border_or_whole("brightness", "warmth", **UNCHANGED),
     "CIFAR-10, noise dial: class": photograph_class(UNCHANGED),
     "CIFAR-10, noise dial: low noise": photograph_ends,
     "CIFAR-10, a U-Net, DRL, uniform t: a 2-d code holds the colour": border_colour(
         "drl", "uniform_t", UNET
     ),
     "CIFAR-10, a U-Net, DRL, uniform t: a 2-d code holds the hue": border_hue,
-    "CIFAR-10, a U-Net: it is": hue_of_border_or_whole,
+    "CIFAR-10, a U-Net: it is": border_or_whole("warmth", t_sampler="uniform_t", **UNET),
     "CIFAR-10, the dial with a U-Net: class": photograph_class(UNET),
     "CIFAR-10, the dial with a U-Net: from": photograph_sides,
     "CIFAR-10: diffusion codes": beats("cifar10", SIMCLR_GAUSS),
@@ -619,11 +606,13 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "CIFAR-10, 1,000 labels": beats("cifar10", ("ae", "vae"), "few_shot_1000_accuracy"),
     "CIFAR-10, 10,000 labels": beats("cifar10", ("ae", "vae"), "few_shot_10000_accuracy"),
     "CIFAR-10: SimCLR": simclr("cifar10"),
-    "CIFAR-10, code of 128, the longest training: DRL": longer(128, "mlp_accuracy"),
-    "CIFAR-10, code of 128, the longest training: the": longer(
-        128, "linear_accuracy", "knn_accuracy"
+    "CIFAR-10, code of 128, the longest training: DRL": longer(
+        "mlp_accuracy", **LEARNING, latent_dim=128
     ),
-    "CIFAR-10, code of 32: after": longer(32, "mlp_accuracy"),
+    "CIFAR-10, code of 128, the longest training: the": longer(
+        "linear_accuracy", "knn_accuracy", **LEARNING, latent_dim=128
+    ),
+    "CIFAR-10, code of 32: after": longer("mlp_accuracy", **LEARNING, latent_dim=32),
     "CIFAR-10: codes far apart": on_photographs(information),
     "CIFAR-10: a trajectory": on_photographs(trajectory),
     "CIFAR-10: the benefit": on_photographs(another_sde),
@@ -632,7 +621,7 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "CIFAR-10: pretraining": on_photographs(every_budget("drl", "off")),
     "Fashion-MNIST, noise dial": clothes_class,
     "Fashion-MNIST: diffusion codes": usual(beats("fashion-mnist", SIMCLR_GAUSS)),
-    "Fashion-MNIST, code of 128": longest("fashion-mnist"),
+    "Fashion-MNIST, code of 128": longer("mlp_accuracy", dataset="fashion-mnist", name="longest"),
     **GENERATIVE,
 }
 # That two are near, or that something goes both ways, has no opposite.

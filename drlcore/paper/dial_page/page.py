@@ -178,7 +178,7 @@ def _one(levels: Sequence[Level], i: int, names: list[str]) -> dict[str, Any]:
         "source": source,
         "codes": _base64(quantised(level).tobytes()),
         "classes": None if level.labels is None else level.labels.tolist(),
-        "numbers": {name: round(told[name], 4) for name in words.SHOWN if name in told},
+        "numbers": {name: round(told[name], 4) for name in words.labels(level) if name in told},
         "onNumbers": words.on_numbers(level),
         "onSamples": words.on_samples(levels, i, source),
         "onNearest": [words.on_nearest(level, k, names) for k in range(len(level.clean))],

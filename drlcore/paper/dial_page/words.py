@@ -8,8 +8,6 @@ import numpy as np
 
 from drlcore.paper.dial_page.level import Level
 
-SHOWN = ("knn_accuracy", "ink_r2", "worth")  # of a level's numbers, in the chart
-
 
 def intensity(channels: int) -> str:
     """What the mean intensity of an image is called, the factor ``ink``."""
@@ -17,9 +15,12 @@ def intensity(channels: int) -> str:
 
 
 def labels(level: Level) -> dict[str, str]:
-    """What the chart calls each of ``SHOWN``."""
-    names = ("class accuracy", f"{_intensity(level)} R²", "worth of the code")
-    return dict(zip(SHOWN, names, strict=True))
+    """The level's numbers that the chart has, and what it calls them."""
+    return {
+        "knn_accuracy": "class accuracy",
+        "ink_r2": f"{_intensity(level)} R²",
+        "worth": "worth of the code",
+    }
 
 
 def _intensity(level: Level) -> str:

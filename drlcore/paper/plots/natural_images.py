@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from drlcore.data.scene import SCENE
@@ -39,9 +40,7 @@ def code_planes(
         sheet_over_plane(row[0], grid)
         points = code_scatter(row[1], cloud["codes"], cloud["labels"].astype(int), size=3)
         class_bar(points, row[1], cloud["labels"].astype(int), classes)
-        places, colours = cloud["codes"], cloud["border"] / 255
-        row[2].scatter(places[:, 0], places[:, 1], c=colours, s=5, lw=0, rasterized=True)
-        row[2].set(xlim=row[1].get_xlim(), ylim=row[1].get_ylim())
+        _border_scatter(row[2], cloud, size=5)
         shown = ("samples", "test codes by class", "test codes by the colour of the border")
         for ax, what in zip(row, shown, strict=True):
             ax.set(title=f"{title}: {what}", xlabel="$z_1$", ylabel="$z_2$")
@@ -58,14 +57,16 @@ def border_clouds(clouds: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         1, len(clouds), figsize=(2.9 * len(clouds), 3.1), squeeze=False, layout="constrained"
     )
     for ax, (title, cloud) in zip(axes[0], clouds.items(), strict=True):
-        places, colours = cloud["codes"], cloud["border"] / 255
-        low, high = np.quantile(places, [0.005, 0.995], axis=0)
-        room = 0.05 * (high - low)
-        ax.scatter(places[:, 0], places[:, 1], c=colours, s=9, lw=0, rasterized=True)
-        ax.set(xlim=(low[0] - room[0], high[0] + room[0]), xlabel="$z_1$", title=title)
-        ax.set(ylim=(low[1] - room[1], high[1] + room[1]), facecolor="0.93")
+        _border_scatter(ax, cloud, size=9)
+        ax.set(xlabel="$z_1$", title=title, facecolor="0.93")
     axes[0, 0].set_ylabel("$z_2$")
     return figure
+
+
+def _border_scatter(ax: Axes, cloud: Mapping[str, np.ndarray], size: float) -> None:
+    """The codes of a cloud, framed as ``code_scatter`` does, in the colours of their borders."""
+    points = code_scatter(ax, cloud["codes"], cloud["labels"].astype(int), size, alpha=1.0)
+    points.set(array=None, facecolor=cloud["border"] / 255)  # these are not looked up in a map
 
 
 def natural_dial(table: pd.DataFrame) -> Figure:
