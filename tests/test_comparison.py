@@ -340,6 +340,13 @@ def test_the_paper_preset_is_planned_on_data_that_is_there(without_cifar: Path) 
     }
 
 
+@pytest.mark.parametrize("preset", get_args(PresetName))
+def test_every_preset_lists_its_work_on_a_data_set_that_was_named(preset: str) -> None:
+    for notebook, experiment in plan({"preset": preset, "dataset": "digits"}).items():
+        runs = experiment.runs()
+        assert {product.run for product in experiment.products()} <= set(runs), notebook
+
+
 # What stops before training.
 
 

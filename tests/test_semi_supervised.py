@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,14 @@ from drlcore.data.label_splits import LabelSplit, label_split
 from drlcore.errors import ParameterError
 from drlcore.laplacenet.classifier import FineTuning
 from drlcore.paper import label_graph_sheet
-from drlcore.paper.experiments import SemiSupervised, comparison, semi_supervised
+from drlcore.paper.experiments import (
+    NaturalSemiSupervised,
+    SemiSupervised,
+    comparison,
+    semi_supervised,
+)
 from drlcore.paper.experiments.semi_supervised import ARMS, Variant
-from drlcore.paper.presets import PRESETS
+from drlcore.paper.presets import PRESETS, PresetName
 from drlcore.paper.products import label_graph
 from drlcore.paper.tables.semi_supervised import cell_rows, label_split_rows
 from drlcore.training import store
@@ -46,6 +51,30 @@ def test_budgets_of_a_laptop_are_the_same_shares_of_fewer_images() -> None:
     assert laptop.images_of("mnist") == 5000
     assert laptop.budgets("mnist") == [10, 50, 400]
     assert [n / 5000 for n in laptop.budgets("mnist")] == [n / 50_000 for n in (100, 500, 4000)]
+
+
+@pytest.mark.parametrize("preset", get_args(PresetName))
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("notebook", [SemiSupervised, NaturalSemiSupervised])
+def test_every_preset_can_be_asked_for_the_paper_s_photographs(
+    monkeypatch: pytest.MonkeyPatch,
+    notebook: type[SemiSupervised],
+    dataset: str,
+    preset: PresetName,
+) -> None:
+    """The table's own numbers are of 50,000 images; most presets have fewer."""
+    monkeypatch.setattr(comparison, "available", lambda _: True)
+    monkeypatch.setattr(semi_supervised, "load_dataset", nothing_is_read)
+    experiment = notebook(preset=preset, dataset=dataset)
+    assert experiment.cells()
+    budgets, images = experiment.budgets(dataset), experiment.images_of(dataset)
+    assert max(budgets) <= images / 2
+    if max(TABLE_1[dataset]) <= images / 2:
+        assert set(budgets) <= set(TABLE_1[dataset])
+    else:
+        classes = DATASETS[dataset].n_classes
+        shares = [of * images / 50_000 for of in TABLE_1[dataset]]
+        assert all(min(abs(n - s) for s in shares) <= classes / 2 or n == classes for n in budgets)
 
 
 def test_a_small_data_set_has_no_budget_twice() -> None:

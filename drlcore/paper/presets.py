@@ -107,7 +107,8 @@ class SemiSupervisedPreset(MethodsPreset):
     """The numbers of notebook 09; ``n_seeds`` counts label splits, each with its pretraining.
 
     Attributes:
-        budgets: which of Table 1's numbers of labels, by position, fewest first; None for all.
+        budgets: which of Table 1's numbers of labels, by position, fewest first, as far as
+            there are so many; None for all.
         fine_tuning: how classifiers are trained; labels, seed and what is compared are replaced.
         less_compute: share of the fine-tuning steps in the limited-compute tables.
         products_per_job: how many fine-tunings one batch job does.

@@ -27,6 +27,7 @@ ARMS = {"none": Compared("random", True)} | {name: Compared(name, True) for name
 PRETRAINED_SHARE = 0.08
 PRETRAINED_SPLIT = 1000  # the first of those pretrained on; replicates are fewer
 MOST_BUDGETS = 20
+MOST_LABELLED = 0.5  # share of the images that Table 1's own numbers of labels may be
 
 
 class Variant(NamedTuple):
@@ -61,8 +62,9 @@ class SemiSupervised(Comparison):
         n_seeds: replicates.
         steps: of pretraining.
         n_images: the data set is the first so many training images.
-        n_labels: numbers of labels, separated by commas; None takes Table 1's, for a data set it
-            does not have as many percent of the images as for CIFAR-10.
+        n_labels: numbers of labels, separated by commas; None takes Table 1's. Where they would be
+            more than half of the images, it is as many percent of the images as in the table, and
+            for a data set the table does not have, as many percent as for CIFAR-10.
         fine_tuning_steps: of LaplaceNet.
     """
 
@@ -135,11 +137,14 @@ class SemiSupervised(Comparison):
         table = published_table_1()
         of = dataset if dataset in _published_images() else "cifar10"
         counts = sorted(set(table[table.dataset == of].n_labels))
-        if of != dataset:
-            share = self.images_of(dataset) / _published_images()[of] / classes
+        images = self.images_of(dataset)
+        if of != dataset or counts[-1] > MOST_LABELLED * images:
+            share = images / _published_images()[of] / classes
             counts = [classes * max(1, round(n * share)) for n in counts]
         wanted = self.numbers_compared.budgets
-        return sorted(set(counts if wanted is None else [counts[i] for i in wanted]))
+        if wanted is not None:
+            counts = [counts[i] for i in wanted if i < len(counts)] or counts[-1:]
+        return sorted(set(counts))
 
     def pretrained(self, method: str, dataset: str, seed: int, on: str = "all") -> RunParameters:
         """The run whose encoder an arm starts from.
