@@ -15,8 +15,7 @@ class DataSets(Comparison):
     """Notebook 14: notebook 11's single levels and notebook 12's methods, on each data set.
 
     And the two ends of notebook 13's curves with a large code: DRL and an autoencoder trained for
-    the usual number of steps and for the most, where there are several data sets on all but the
-    first.
+    the usual number of steps and for the most.
 
     ``weighting`` and ``latent_dim`` are of the methods; the dial's codes have two numbers.
     """
@@ -47,11 +46,6 @@ class DataSets(Comparison):
         """Every method, every seed."""
         return self.per_seed(*COMPARED, dataset=dataset)
 
-    @property
-    def trained_longest(self) -> list[str]:
-        """The data sets but the first: by default MNIST, where any code is near the top."""
-        return self.datasets[1:] or self.datasets
-
     def with_large_code(self, dataset: str) -> list[RunParameters]:
         """An autoencoder and DRL with a large code, the usual and the longest training."""
         curves = LearningCurves(**{**self.model_dump(), "dataset": dataset})
@@ -65,9 +59,8 @@ class DataSets(Comparison):
 
     def runs(self) -> list[RunParameters]:
         dials = [[*self.at_levels(n), *self.dial(n).compared()] for n in self.datasets]
-        compared = [self.methods(name) for name in self.datasets]
-        large = [self.with_large_code(name) for name in self.trained_longest]
-        return list(dict.fromkeys(run for runs in (*dials, *compared, *large) for run in runs))
+        compared = [[*self.methods(n), *self.with_large_code(n)] for n in self.datasets]
+        return list(dict.fromkeys(run for runs in (*dials, *compared) for run in runs))
 
     def products(self) -> list[Product[Any]]:
         found: list[Product[Any]] = []
@@ -76,6 +69,6 @@ class DataSets(Comparison):
             probed = [*trained, *self.dial(name).compared()]
             found += [of(run) for run in probed for of in (metrics, bands)]
             found += [usage(run) for run in trained]
-            found += [single_times(run, self.protocol) for run in self.methods(name)]
-        large = [run for name in self.trained_longest for run in self.with_large_code(name)]
-        return found + [single_times(run, self.protocol) for run in large]
+            compared = [*self.methods(name), *self.with_large_code(name)]
+            found += [single_times(run, self.protocol) for run in compared]
+        return found
