@@ -20,7 +20,6 @@ from drlcore.paper.experiments import EXPERIMENTS
 from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.experiments.own_dial import OwnDial
 from drlcore.paper.figures import write_manifest
-from drlcore.paper.own_dial import turn
 from drlcore.training.checkpoint import write_atomically
 from drlcore.training.device import own_gpu
 from drlcore.training.store import load_or_train
@@ -114,6 +113,8 @@ def _import(name: str, path: Path) -> None:
 
 
 def _dial(asked: argparse.Namespace) -> None:
+    from drlcore.paper.own_dial import turn  # it draws, which no other step does
+
     given = {
         "n_levels": asked.levels,
         "n_seeds": asked.seeds,

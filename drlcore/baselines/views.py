@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from kornia import augmentation as kornia
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -74,6 +73,8 @@ class FullView(ImageView):
     """
 
     def _steps(self, channels: int, height: int, width: int, mirrored: bool) -> list[nn.Module]:
+        from kornia import augmentation as kornia  # half a second, that most runs do not need
+
         # 'resample' crops the whole batch at once; 'slice' would loop over its images.
         steps: list[nn.Module] = [
             kornia.RandomResizedCrop((height, width), CROP_SCALE, cropping_mode="resample")
@@ -95,6 +96,8 @@ class WeakView(ImageView):
     """
 
     def _steps(self, channels: int, height: int, width: int, mirrored: bool) -> list[nn.Module]:
+        from kornia import augmentation as kornia
+
         mirror = [kornia.RandomHorizontalFlip(p=0.5)] if mirrored else []
         return [*mirror, _Translation(int(SHIFT * height), int(SHIFT * width))]
 
@@ -108,6 +111,8 @@ class StrongView(WeakView):
     """
 
     def _steps(self, channels: int, height: int, width: int, mirrored: bool) -> list[nn.Module]:
+        from kornia import augmentation as kornia
+
         tones = (1 - JITTER, 1 + JITTER)
         return [
             *super()._steps(channels, height, width, mirrored),

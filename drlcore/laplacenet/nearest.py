@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from drlcore.data.splits import Array
@@ -47,6 +46,8 @@ def nearest_by_distance(unit: Array, k: int, threads: int = 1) -> tuple[Array, A
     A row of zeros is no unit vector and would be near to all: it is given one more coordinate of
     1, which is 0 in the other rows and in whoever asks.
     """
+    from sklearn.neighbors import NearestNeighbors  # see drlcore.probes
+
     length = unit.any(1, keepdims=True).astype(unit.dtype)
     index = NearestNeighbors(n_neighbors=k, algorithm="brute")
     index.fit(np.hstack([unit, 1 - length]))

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 from PIL import Image
 
 from drlcore.data import paths
@@ -22,6 +21,9 @@ from drlcore.errors import ArtefactError, DataError
 from drlcore.paper.experiments.base import Experiment
 from drlcore.paper.products import Product
 from drlcore.training.checkpoint import file_sha256, write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Every figure: notebook -> name -> what it stands for.
 FIGURES: dict[str, dict[str, str]] = tomllib.loads(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from drlcore.data.datasets import load_dataset
@@ -58,6 +57,8 @@ def _codes_of_no_image(
     run: RunParameters, model: EncoderModel, n: int
 ) -> Iterator[tuple[str, Tensor, int]]:
     """Prior, ``n`` codes and number of Gaussians, of each in turn."""
+    from sklearn.mixture import GaussianMixture  # see drlcore.probes
+
     dataset = load_dataset(run.dataset)
     generator = torch.Generator().manual_seed(run.seed + APART)
     train = encode(model, dataset.train.x[:FITTED_CODES], run.read_at, generator)

@@ -15,7 +15,6 @@ from drlcore.paper.experiments.own_dial import OwnDial
 from drlcore.paper.figures import origin, write_figure
 from drlcore.paper.plots import dial as plots
 from drlcore.paper.plots.style import caption, use_style
-from drlcore.paper.products import bands, metrics, usage
 from drlcore.paper.tables import results
 from drlcore.training.checkpoint import csv_bytes, file_sha256, write_atomically
 
@@ -54,10 +53,6 @@ def turn(experiment: OwnDial) -> list[Path]:
 
 def _measured(experiment: OwnDial) -> pd.DataFrame:
     """All numbers, tidy: ``results.COLUMNS``, ``at_sigma``, and ``band`` of metric ``band_r2``."""
-    tables: list[pd.DataFrame] = []
-    for run in experiment.dial() + experiment.control():
-        tables.append(results.add_run_columns(run, metrics(run).load()))
-        tables.append(results.band_rows(run, bands(run).load()))
-    tables += [results.usage_rows(run, usage(run).load()) for run in experiment.dial()]
     columns: list[Any] = [*results.COLUMNS, "at_sigma", "band"]
-    return pd.concat(tables, ignore_index=True)[columns]
+    measured = [p for p in experiment.products() if p.kind in results.ROWS_OF]
+    return results.tidy(measured)[columns]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from drlcore.probes.static import NEIGHBOURS, standardise
@@ -36,6 +35,8 @@ def band_r2(train_codes: np.ndarray, train: Tensor, codes: np.ndarray, x: Tensor
     train_codes, train = train_codes[:FITTED], train[:FITTED]
     codes, x = codes[:ASKED], x[:ASKED]
     fitted, asked = standardise(train_codes, codes)
+    from sklearn.neighbors import NearestNeighbors
+
     index = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(fitted))).fit(fitted)
     near = torch.from_numpy(index.kneighbors(asked, return_distance=False))
     mean, band = train.mean(0), _bands(x.shape[-2], x.shape[-1])

@@ -6,9 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import NearestNeighbors
-from sklearn.svm import SVC
 
 from drlcore.data.splits import Array
 from drlcore.errors import DataError, ParameterError
@@ -82,6 +79,8 @@ def few_shot(codes: Trajectories, n_labels: int, draws: int = 5, seed: int = 0) 
             f"n_labels = {n_labels}, draws = {draws}; allowed: a multiple of the "
             f"{codes.n_classes} classes, and at least 1 draw"
         )
+    from sklearn.svm import SVC
+
     fewest = int(np.bincount(codes.train.y).min())
     if fewest < per_class:
         raise DataError(f"n_labels = {n_labels}: a class has {fewest} codes, {per_class} needed")
@@ -116,6 +115,8 @@ def _over_times(codes: Trajectories, probe: Callable[[int], Metrics]) -> pd.Data
 
 
 def _neighbours(codes: Trajectories, i: int, candidates: Sequence[int]) -> Metrics:
+    from sklearn.neighbors import NearestNeighbors
+
     fitted, validation, test = _standardised(codes, i)
     index = NearestNeighbors(n_neighbors=max(candidates)).fit(fitted)
 
@@ -135,6 +136,8 @@ def _neighbours(codes: Trajectories, i: int, candidates: Sequence[int]) -> Metri
 
 
 def _linear(codes: Trajectories, i: int) -> tuple[float, float]:
+    from sklearn.linear_model import LogisticRegression
+
     fitted, validation, test = _standardised(codes, i)
     models = [
         LogisticRegression(C=c, max_iter=500).fit(fitted, codes.train.y) for c in INVERSE_PENALTIES

@@ -11,7 +11,6 @@ from typing import Self
 
 import numpy as np
 from scipy.special import rel_entr
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from drlcore.data.splits import Array
@@ -128,6 +127,8 @@ def precision_and_recall(samples: Array, real: Array) -> tuple[float, float]:
 
 
 def _among(points: Array, others: Array) -> float:
+    from sklearn.neighbors import NearestNeighbors
+
     near = NearestNeighbors(n_neighbors=NEAREST + 1).fit(others)  # the first is the point itself
     radius = near.kneighbors(others)[0][:, -1]
     found = [

@@ -10,10 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.stats import mode
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import r2_score, silhouette_score
-from sklearn.neighbors import NearestNeighbors
 
 from drlcore.data.splits import Split
 
@@ -33,6 +29,10 @@ def probe(
     ``<factor>_r2`` or, for a factor with few discrete values, ``<factor>_accuracy`` (both by
     k nearest neighbours), ``effective_rank``. Without labels those of classes are left out.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import silhouette_score
+    from sklearn.neighbors import NearestNeighbors
+
     fitted, asked = standardise(train_codes, codes)
     labels, truth = (s.y.numpy() if s.labelled else None for s in (train, part))
     index = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(fitted))).fit(fitted)
@@ -77,6 +77,9 @@ def neighbour_metrics(
         ``<factor>_accuracy`` by vote if it is whole numbers, else ``<factor>_r2`` of the
         neighbours' mean.
     """
+    from scipy.stats import mode
+    from sklearn.metrics import r2_score
+
     metrics = {}
     if labels is not None:
         metrics["knn_accuracy"] = float(np.mean(mode(labels[near], axis=1).mode == truth))

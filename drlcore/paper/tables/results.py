@@ -150,6 +150,14 @@ def band_rows(run: RunParameters, told: pd.DataFrame) -> pd.DataFrame:
     return add_run_columns(run, rows)
 
 
+ROWS_OF = {"metrics": add_run_columns, "usage": usage_rows, "bands": band_rows}
+
+
+def tidy(products: Iterable[Product[pd.DataFrame]]) -> pd.DataFrame:
+    """Products of the kinds ``ROWS_OF``, of any runs: their rows under each other."""
+    return pd.concat([ROWS_OF[p.kind](p.run, p.load()) for p in products], ignore_index=True)
+
+
 def quality_rows(run: RunParameters, judged: pd.DataFrame) -> pd.DataFrame:
     """How good the samples of ``run`` are: a table of ``quality_of_samples``, tidy.
 
