@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from scipy.special import rel_entr
 from torch import Tensor
 
@@ -131,8 +132,4 @@ def _among(points: Array, others: Array) -> float:
 
     near = NearestNeighbors(n_neighbors=NEAREST + 1).fit(others)  # the first is the point itself
     radius = near.kneighbors(others)[0][:, -1]
-    found = [
-        (np.linalg.norm(block[:, None] - others, axis=2) <= radius).any(1)
-        for block in np.array_split(points, max(1, len(points) // 100))
-    ]
-    return float(np.concatenate(found).mean())
+    return float((cdist(points, others) <= radius).any(1).mean())

@@ -70,14 +70,15 @@ def code_usage(
     for sigma in levels:
         t = model.sde.t(torch.full((n,), float(sigma))).to(device)
         z = method.code(model, x0, y, t).mean
-        draws = []
+        xts, codes = [], []
         for _ in range(wanted // n):
-            xt = model.sde.perturb(x0, t, torch.randn(x0.shape, generator=noises).to(device))
-            codes = {"own": z, "constant": z.mean(0).expand_as(z)}
-            codes |= {name: z[another(of, rng).to(device)] for name, of in alike.items()}
-            codes["interpolated"] = (z + codes["shuffled"]) / 2
-            draws.append({name: _loss(model, x0, xt, t, code) for name, code in codes.items()})
-        of_codes = pd.DataFrame(draws).mean()
+            xts.append(model.sde.perturb(x0, t, torch.randn(x0.shape, generator=noises).to(device)))
+            of_draw = {"own": z, "constant": z.mean(0).expand_as(z)}
+            of_draw |= {name: z[another(of, rng).to(device)] for name, of in alike.items()}
+            codes.append(of_draw | {"interpolated": (z + of_draw["shuffled"]) / 2})
+        of_codes = pd.DataFrame(
+            {name: _losses(model, x0, xts, t, [c[name] for c in codes]) for name in codes[0]}
+        ).mean()
         rows += [(float(f"{sigma:.4g}"), name, loss) for name, loss in of_codes.items()]
     return pd.DataFrame(rows, columns=["sigma", "z", "loss"])
 
@@ -104,9 +105,20 @@ def paid_for(used: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(paid)
 
 
-def _loss(model: RepresentationModel, x0: Tensor, xt: Tensor, t: Tensor, code: Tensor) -> float:
-    batches = zip(*(each.split(_BATCH) for each in (x0, xt, t, code)), strict=True)
-    return float(torch.cat([score_error(model, *batch) for batch in batches]).mean())
+def _losses(
+    model: RepresentationModel, x0: Tensor, xts: list[Tensor], t: Tensor, codes: list[Tensor]
+) -> list[float]:
+    """Of each draw of noise and codes; of few images, several draws at once."""
+    n, losses = len(x0), []
+    at_once = max(1, _BATCH // n)
+    for i in range(0, len(xts), at_once):
+        xt, code = torch.cat(xts[i : i + at_once]), torch.cat(codes[i : i + at_once])
+        again = [len(xt) // n, *[1] * (x0.ndim - 1)]
+        rows = (x0.repeat(again), xt, t.repeat(len(xt) // n), code)
+        batches = zip(*(each.split(_BATCH) for each in rows), strict=True)
+        errors = torch.cat([score_error(model, *batch) for batch in batches])
+        losses += [float(of_draw.mean()) for of_draw in errors.split(n)]
+    return losses
 
 
 def another(values: np.ndarray, rng: np.random.Generator) -> Tensor:
