@@ -143,6 +143,14 @@ def test_all_codes_meet_the_same_noisy_images_and_every_draw_other_noise():
     assert first.shape == second.shape and not torch.equal(first, second)
 
 
+def test_of_large_images_one_draw_is_denoised_at_a_time(monkeypatch):
+    together = usage_of(Believes())
+    monkeypatch.setattr(diagnostics, "_NUMBERS", X0[0].numel())
+    denoiser = Believes()
+    assert usage_of(denoiser).equals(together)
+    assert len(denoiser.seen) == 2 * USAGE_LEVELS * len(CODES)
+
+
 def test_with_and_without_a_code_the_same_noisy_images_are_denoised():
     with_code, without = Ignores(), Ignores()
     usage_of(with_code)

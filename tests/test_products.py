@@ -31,7 +31,7 @@ MODULES = {  # what products are computed with, by the wing that it is in
 }  # fmt: skip
 ELSEWHERE = {
     # At a time, of no consequence.
-    "laplacenet.fine_tuning._CHUNK", "probes.usage._BATCH",
+    "laplacenet.fine_tuning._CHUNK", "probes.usage._BATCH", "probes.usage._NUMBERS",
     "probes.bands._CHUNK", "probes.inception.BATCH",
     "probes.usage.WORTH",  # read from the table, by what is made of it
     "baselines.views.GAUSS_SIGMA", "baselines.views.CROP_SCALE",  # of the training of a run

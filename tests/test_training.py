@@ -242,7 +242,7 @@ load_or_train(RunParameters.from_json(sys.argv[1]), progress=False, device="cpu"
 
 
 def test_kill_9_and_resume_give_the_same_sha256(tmp_path: Path) -> None:
-    run = RUN.updated(steps=150)
+    run = RUN.updated(steps=400)
     text = run.model_dump_json()
 
     def start(folder: Path) -> subprocess.Popen[bytes]:

@@ -22,7 +22,7 @@ USAGE_LEVELS = 12
 # detail keeps (see ``paid_for``) is then known to 0.02 wherever z is worth a few per cent.
 USAGE_DENOISED = 24_000
 WORTH = 0.01  # what z is worth at least for its parts to be told from chance
-_BATCH = 1000
+_BATCH, _NUMBERS = 1000, 2**23  # images denoised together; of several draws, numbers of them
 
 
 @torch.no_grad()
@@ -64,21 +64,27 @@ def code_usage(
     alike = {"shuffled": np.zeros(n)}
     alike |= {"same_class": part.y[:n].numpy()} if part.labelled else {}
     alike |= {f"same_{name}": np.asarray(v)[:n] for name, v in part.factors.items()}
+    # Several draws of few and small images go together; large ones would not fit into memory.
+    at_once = max(1, min(_BATCH, _NUMBERS // x0[0].numel()) // n)
     noises = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
     rows = []
     for sigma in levels:
         t = model.sde.t(torch.full((n,), float(sigma))).to(device)
         z = method.code(model, x0, y, t).mean
-        xts, codes = [], []
-        for _ in range(wanted // n):
-            xts.append(model.sde.perturb(x0, t, torch.randn(x0.shape, generator=noises).to(device)))
-            of_draw = {"own": z, "constant": z.mean(0).expand_as(z)}
-            of_draw |= {name: z[another(of, rng).to(device)] for name, of in alike.items()}
-            codes.append(of_draw | {"interpolated": (z + of_draw["shuffled"]) / 2})
-        of_codes = pd.DataFrame(
-            {name: _losses(model, x0, xts, t, [c[name] for c in codes]) for name in codes[0]}
-        ).mean()
+        draws = []
+        for first in range(0, wanted // n, at_once):
+            xts, codes = [], []
+            for _ in range(first, min(first + at_once, wanted // n)):
+                noise = torch.randn(x0.shape, generator=noises).to(device)
+                xts.append(model.sde.perturb(x0, t, noise))
+                of_draw = {"own": z, "constant": z.mean(0).expand_as(z)}
+                of_draw |= {name: z[another(of, rng).to(device)] for name, of in alike.items()}
+                codes.append(of_draw | {"interpolated": (z + of_draw["shuffled"]) / 2})
+            of_name = {name: [each[name] for each in codes] for name in codes[0]}
+            losses = {name: _losses(model, x0, xts, t, of) for name, of in of_name.items()}
+            draws.append(pd.DataFrame(losses))
+        of_codes = pd.concat(draws).mean()
         rows += [(float(f"{sigma:.4g}"), name, loss) for name, loss in of_codes.items()]
     return pd.DataFrame(rows, columns=["sigma", "z", "loss"])
 
@@ -108,17 +114,11 @@ def paid_for(used: pd.DataFrame) -> pd.DataFrame:
 def _losses(
     model: RepresentationModel, x0: Tensor, xts: list[Tensor], t: Tensor, codes: list[Tensor]
 ) -> list[float]:
-    """Of each draw of noise and codes; of few images, several draws at once."""
-    n, losses = len(x0), []
-    at_once = max(1, _BATCH // n)
-    for i in range(0, len(xts), at_once):
-        xt, code = torch.cat(xts[i : i + at_once]), torch.cat(codes[i : i + at_once])
-        again = [len(xt) // n, *[1] * (x0.ndim - 1)]
-        rows = (x0.repeat(again), xt, t.repeat(len(xt) // n), code)
-        batches = zip(*(each.split(_BATCH) for each in rows), strict=True)
-        errors = torch.cat([score_error(model, *batch) for batch in batches])
-        losses += [float(of_draw.mean()) for of_draw in errors.split(n)]
-    return losses
+    """Of each draw of noise and codes, all of them at once."""
+    again = ([x0] * len(xts), xts, [t] * len(xts), codes)
+    batches = zip(*(torch.cat(each).split(_BATCH) for each in again), strict=True)
+    errors = torch.cat([score_error(model, *batch) for batch in batches])
+    return [float(of_draw.mean()) for of_draw in errors.split(len(x0))]
 
 
 def another(values: np.ndarray, rng: np.random.Generator) -> Tensor:
